@@ -1,0 +1,69 @@
+"""How Sphinx builds these pages: `sphinx-build -n -W --keep-going docs docs/_build/html`."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as version_of
+
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+import fallback_exec
+
+project = "fallback_exec"
+author = "The fallback_exec maintainers"
+copyright = f"2026, {author}"
+release = version_of("fallback-exec")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"fallback_exec {release}"
+
+autodoc_member_order = "bysource"
+python_use_unqualified_type_names = True
+# Docstrings write `code` with one backtick.
+default_role = "literal"
+# `Attributes:` of a class becomes a list in its text: each attribute has one place, not two.
+napoleon_use_ivar = True
+
+nitpick_ignore = [
+    # Of the standard library and of pybreaker. Their inventories are on the web; the build needs no network.
+    ("py:class", "collections.abc.Callable"),
+    ("py:class", "collections.abc.Mapping"),
+    ("py:class", "collections.abc.Sequence"),
+    ("py:class", "datetime.datetime"),
+    ("py:class", "datetime.timedelta"),
+    ("py:class", "pybreaker.CircuitBreaker"),
+    ("py:class", "random.Random"),
+    # Type variables, and an alias that only annotations name: Sphinx has no page for such things.
+    ("py:class", "Logger"),
+    ("py:class", "fallback_exec.execution.P"),
+    ("py:class", "fallback_exec.execution.T"),
+    ("py:class", "fallback_exec.providers.ClientT"),
+    ("py:class", "fallback_exec.results.T"),
+]
+
+
+# Made by the library or the enum machinery, never by users: how they are made says nothing.
+_NOT_BUILT_BY_USERS = {"Attempt", "CooldownStatus", "ExecuteResult", "Outcome", "Provider", "Strategy"}
+
+
+def _leave_out_signature(
+    _app: Sphinx, what: str, name: str, _obj: object, _options: object, signature: str, returns: str
+) -> tuple[str, str]:
+    hide = what == "exception" or name.removeprefix("fallback_exec.") in _NOT_BUILT_BY_USERS
+    return ("", "") if hide else (signature, returns)
+
+
+def _report_undocumented(_app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of public names that the API page forgot; with `-W` that ends the build."""
+    documented = {name for name, *_ in env.domains.python_domain.get_objects()}
+    for name in fallback_exec.__all__:
+        if f"fallback_exec.{name}" not in documented:
+            logging.getLogger(__name__).warning("%s is public and is not in api.md", name)
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-signature", _leave_out_signature)
+    app.connect("env-check-consistency", _report_undocumented)

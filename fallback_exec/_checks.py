@@ -1,0 +1,76 @@
+"""Checks of arguments and settings. Each returns the value as it is used, or raises `InvalidConfigError`."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from datetime import timedelta
+
+from fallback_exec.errors import InvalidConfigError
+
+#: What a duration may be given as.
+Seconds = float | timedelta
+
+#: The longest duration taken, in seconds, about 31 years: pybreaker adds durations to a
+#: datetime, which overflows for those that reach beyond the year 9999.
+LONGEST = 1e9
+
+
+def real(setting: str, value: object, rule: str) -> float:
+    """Return a finite real number as a float; NaN, the infinities, bools and strings are refused."""
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isfinite(number):
+            return number
+    raise InvalidConfigError(setting, value, rule)
+
+
+def real_between(setting: str, value: object, low: float, high: float) -> float:
+    """Return a number that is neither below `low` nor above `high`."""
+    rule = (
+        f"must be a finite number, {low:g} or more"
+        if high == math.inf
+        else f"must be a number from {low:g} to {high:g}"
+    )
+    number = real(setting, value, rule)
+    if low <= number <= high:
+        return number
+    raise InvalidConfigError(setting, value, rule)
+
+
+def whole(setting: str, value: object) -> int:
+    """Return a whole number of at least 1."""
+    rule = "must be a whole number of at least 1"
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        number = operator.index(value)
+        if number >= 1:
+            return number
+    raise InvalidConfigError(setting, value, rule)
+
+
+def seconds(setting: str, value: object) -> float:
+    """Return a duration, given in seconds or as a timedelta, as finite float seconds of either sign."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return real(setting, value, "must be a finite number of seconds or a timedelta")
+
+
+def positive_seconds(setting: str, value: object) -> float:
+    """Return a duration above 0 and at most `LONGEST`."""
+    rule = f"must be a finite number of seconds or a timedelta, above 0 and at most {LONGEST:g}"
+    number = value.total_seconds() if isinstance(value, timedelta) else real(setting, value, rule)
+    if 0.0 < number <= LONGEST:
+        return number
+    raise InvalidConfigError(setting, value, rule)
+
+
+def name(setting: str, value: object) -> str:
+    """Return a provider's name, a non-empty string, as a plain `str`."""
+    if not isinstance(value, str) or not value:
+        raise InvalidConfigError(setting, value, "must be a non-empty string")
+    # A subclass (an enum's member, say) may print and compare differently.
+    return value if type(value) is str else str.__str__(value)

@@ -1,0 +1,76 @@
+"""The settings of an execution."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+
+import attrs
+
+from fallback_exec import _log
+from fallback_exec._log import Logger
+from fallback_exec._text import brief
+from fallback_exec.cooldown.tracker import CooldownTracker
+from fallback_exec.errors import InvalidConfigError
+from fallback_exec.strategies import RoundRobinIndex, Route, Strategy, route_of
+
+
+def _as_strategy(value: Strategy | str) -> Strategy:
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return Strategy(value or Strategy.PRIMARY_ONLY)
+    text = value if isinstance(value, str) else brief(value)
+    rule = f"must be one of {', '.join(Strategy)}"
+    raise InvalidConfigError("strategy", value, rule, summary=f"unknown strategy {text}")
+
+
+def _as_logger(value: Logger | None) -> Logger:
+    return _log.default_logger if value is None else value
+
+
+def _instance_of(*types: type[object] | None) -> Callable[..., None]:
+    """Return an attrs validator that takes instances of the types, and None where it is among them."""
+    classes = tuple(each for each in types if each is not None)
+    names = " or ".join("None" if each is None else each.__name__ for each in types)
+
+    def check(_config: object, field: attrs.Attribute[object], value: object) -> None:
+        if not (isinstance(value, classes) or (value is None and None in types)):
+            raise InvalidConfigError(field.name, value, f"must be a {names}")
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class ExecuteConfig:
+    """How `execute()` chooses among providers. Immutable, checked when built, safe to share.
+
+    Attributes:
+        strategy: A `Strategy` or its value. The default, `PRIMARY_ONLY`, is Go's zero value, as is `""`;
+            use `FALLBACK` in production.
+        cooldown: The tracker that `FALLBACK` asks and tells. None: nobody is ever passed over.
+        logger: A `logging.Logger` or `LoggerAdapter`, whose `extra` is merged with ours. None: the
+            logger named `"fallback_exec"`.
+        round_robin_index: The counter of `ROUND_ROBIN`. By default each config has its own;
+            None always picks the first provider.
+
+    Raises:
+        InvalidConfigError: a setting is of the wrong type, or the strategy is unknown.
+    """
+
+    strategy: Strategy = attrs.field(default=Strategy.PRIMARY_ONLY, converter=_as_strategy)
+    cooldown: CooldownTracker | None = attrs.field(
+        default=None, validator=_instance_of(CooldownTracker, None)
+    )
+    logger: Logger = attrs.field(
+        default=None, converter=_as_logger, validator=_instance_of(logging.Logger, logging.LoggerAdapter)
+    )
+    round_robin_index: RoundRobinIndex | None = attrs.field(
+        factory=RoundRobinIndex, validator=_instance_of(RoundRobinIndex, None)
+    )
+    # For execution: the strategy, worked out.
+    _route: Route = attrs.field(init=False, repr=False, eq=False)
+
+    @_route.default
+    def _work_out_route(self) -> Route:
+        return route_of(self.strategy, self.cooldown, self.round_robin_index)

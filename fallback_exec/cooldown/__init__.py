@@ -1,0 +1,1 @@
+"""Cooldown trackers: the interface, and the one that is made of circuit breakers."""

@@ -1,0 +1,457 @@
+r"""Eras of a breaker: what is known of one provider, and the permits that belong to it.
+
+An era is the time between two changes of a breaker's state; one object stands for one era, and
+`Memory.era` is the single reference that says which one it is now::
+
+                     fail_max failures in a row
+        ┌────────┐ ───────────────────────────────▶ ┌──────┐ ◀──┐ failure, cooldown over
+        │ closed │                                  │ open │ ───┘ (a forced terminus)
+        └────────┘ ◀─────────────────────────────── └──────┘
+             ▲        success (a forced terminus)     │  ▲
+             │                                        │  │ failure (the probe,
+             │ success_threshold      cooldown over,  │  │ a forced terminus)
+             │ successes              next acquire()  ▼  │
+             │                                   ┌───────────┐
+             └────────────────────────────────── │ half-open │ one probe at a time
+                                                 └───────────┘
+
+What comes of an outcome that arrives in the era of its permit; any other is stale and changes nothing:
+
+    outcome   closed                      open                             half-open
+    success   failures = 0                closes at once                   counts, closes at success_threshold
+    failure   failures + 1, may open      cooling: nothing; over: reopens  reopens
+    neither   nothing                     nothing                          the probe is given back
+
+Every change goes through pybreaker, also those made by hand on the breaker that a user was given, and
+pybreaker writes each of them to its storage while it holds its own lock. So the storage is the one
+place where eras begin, and no change goes unseen.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from random import Random
+from threading import get_ident
+from typing import Literal, TypeAlias, overload
+
+import attrs
+from pybreaker import (
+    STATE_CLOSED,
+    STATE_HALF_OPEN,
+    STATE_OPEN,
+    CircuitBreaker,
+    CircuitBreakerError,
+    CircuitMemoryStorage,
+)
+
+from fallback_exec import _clock
+from fallback_exec._clock import Countdown
+from fallback_exec._text import error_text
+from fallback_exec.cooldown.settings import Rules
+from fallback_exec.cooldown.tracker import Cooling, Permit
+
+
+class Closed(Permit):
+    """The provider is called as usual.
+
+    Nothing has to be remembered of a single attempt but the era it belongs to, so the era is
+    itself the permit of all its attempts.
+    """
+
+    __slots__ = ("_memory", "failures")
+
+    state = STATE_CLOSED
+    reopenings = 0
+    cooling = None
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        # Failures in a row. Written by the storage's counter, under pybreaker's lock.
+        self.failures = 0
+
+    def success(self) -> None:
+        """Forget the failures in a row; with none there is nothing to do, not even a lock to take."""
+        if self.failures:
+            self._memory.succeed(self)
+
+    def failure(self, error: Exception) -> bool:
+        """Count a failure."""
+        return self._memory.fail(self, error)
+
+    def release(self) -> None:
+        """Nothing was held."""
+
+    def look(self) -> Cooling | None:
+        """Return None: there is no cooldown."""
+        return None
+
+
+class Open:
+    """The provider is cooling down until the countdown is over."""
+
+    __slots__ = ("countdown", "reopenings")
+
+    state = STATE_OPEN
+
+    def __init__(self, seconds: float, reopenings: int) -> None:
+        self.reopenings = reopenings
+        # Replaced, under pybreaker's lock, when the end is moved by hand.
+        self.countdown = Countdown(seconds)
+
+    def look(self) -> Cooling | None:
+        """Return the rest of the cooldown, None when it is over."""
+        at = _clock.now()
+        remaining = self.countdown.remaining(at)
+        return Cooling(remaining, at) if remaining else None
+
+
+class HalfOpen:
+    """The cooldown is over and one probe at a time decides."""
+
+    __slots__ = ("lease", "reopenings")
+
+    state = STATE_HALF_OPEN
+
+    def __init__(self, reopenings: int) -> None:
+        self.reopenings = reopenings
+        # The probe under way. Replaced under the memory's lock.
+        self.lease: Lease | None = None
+
+    def look(self) -> Cooling | None:
+        """Return a cooldown of no known length while a probe is under way, None when one may begin."""
+        return Cooling(0.0) if self.lease is not None and self.lease.is_held() else None
+
+
+class Lease:
+    """The right to probe, for a limited time."""
+
+    __slots__ = ("countdown", "returned")
+
+    def __init__(self, seconds: float) -> None:
+        self.countdown = Countdown(seconds)
+        # A plain store, so that a finalizer can make it.
+        self.returned = False
+
+    def is_held(self) -> bool:
+        """Return whether the probe is still under way, as far as one can know."""
+        return not self.returned and self.countdown.remaining() > 0.0
+
+
+# next() on a count is atomic under the GIL; without it two providers may draw the same number, which
+# leaves their order open and nothing else.
+_touches = itertools.count()
+
+Era: TypeAlias = Closed | Open | HalfOpen
+
+
+class AttemptPermit(Permit):
+    """The permit of one attempt while the breaker is not closed: a probe, or a forced terminus."""
+
+    __slots__ = ("_era", "_lease", "_memory", "cooling")
+
+    def __init__(
+        self, memory: Memory, era: Open | HalfOpen, lease: Lease | None, cooling: Cooling | None
+    ) -> None:
+        self._memory = memory
+        self._era: Open | HalfOpen | None = era
+        self._lease = lease
+        self.cooling = cooling
+
+    def success(self) -> None:
+        """Tell that the provider is back."""
+        self._memory.succeed(self._spend())
+        self._return_lease()
+
+    def failure(self, error: Exception) -> bool:
+        """Tell that it is not."""
+        return self._memory.fail(self._spend(), error)
+
+    def release(self) -> None:
+        """Give the probe back."""
+        self._spend()
+        self._return_lease()
+
+    def _spend(self) -> Open | HalfOpen | None:
+        """Return the era the first time, None ever after: one permit, one outcome."""
+        era, self._era = self._era, None
+        return era
+
+    def _return_lease(self) -> None:
+        if self._lease is not None:
+            self._lease.returned = True
+
+    def __del__(self) -> None:
+        # May run at any moment, in any thread, also while the memory's lock is held: so no
+        # lock is taken here. The next caller finds the lease returned.
+        self._return_lease()
+
+
+@attrs.frozen
+class Opening:
+    """How the opening is to be that the thread is about to make."""
+
+    thread: int
+    seconds: float
+    reopenings: int
+
+
+class Memory(CircuitMemoryStorage):
+    """All that is known of one provider: the storage of its breaker, and the rules for its permits.
+
+    Its lock covers the comparison of a permit's era with the present one together with what follows
+    from it. No provider is called under it, and nothing else of the user's. It is reentrant because
+    the garbage collector may run a finalizer of the user's while it is held, which may come back here.
+
+    Order of locks: this one, then pybreaker's. Changes by hand take pybreaker's alone. One race
+    remains with them: when a hand opens or closes between our comparison and pybreaker's lock, the
+    outcome is counted as that of an attempt that began after it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rules: Rules,
+        random: Random,
+        known: dict[str, Memory],
+        standing: dict[str, Permit | Countdown],
+    ) -> None:
+        super().__init__(STATE_CLOSED)
+        # Replaced under pybreaker's lock.
+        self.era: Era = Closed(self)
+        self.provider = name
+        self.openings = 0
+        self.last_error: str | None = None
+        # Grows with every write: the order of being forgotten.
+        self.touched = next(_touches)
+        self._rules = rules
+        self._random = random
+        # The tracker's; each write is one atomic operation of a dict.
+        self._known = known
+        self._standing = standing
+        self.renew()
+
+    def renew(self) -> None:
+        """Make new locks, also pybreaker's, whose breaker has to be built anew for that.
+
+        Nothing else is new but that nobody is probing: a forked child need not wait for its parent's probe.
+        """
+        self._lock = threading.RLock()
+        self._opening: Opening | None = None
+        if isinstance(self.era, HalfOpen):
+            self.era = HalfOpen(self.era.reopenings)
+        elif isinstance(self.era, Closed):
+            # The parent may have been between counting and showing.
+            self.era.failures = self.counter
+        self.breaker = CircuitBreaker(
+            fail_max=self._rules.fail_max,
+            reset_timeout=self._rules.reset_timeout,
+            success_threshold=self._rules.success_threshold,
+            state_storage=self,
+            name=self.provider,
+        )
+
+    # What pybreaker writes, always under its own lock.
+
+    @property
+    def state(self) -> str:
+        """The state as pybreaker knows it: `"open"` until somebody probes."""
+        return self.era.state
+
+    @state.setter
+    def state(self, state: str) -> None:
+        era = self.era
+        if state == STATE_OPEN:
+            self._open(era)
+        elif state == STATE_HALF_OPEN:
+            self.era = HalfOpen(era.reopenings)
+        elif not isinstance(era, Closed):
+            self.era = Closed(self)
+        self._touch()
+
+    def increment_counter(self) -> None:
+        """Count one more failure in a row."""
+        super().increment_counter()
+        self._show_failures()
+
+    def reset_counter(self) -> None:
+        """Forget the failures in a row."""
+        super().reset_counter()
+        self._show_failures()
+
+    def _show_failures(self) -> None:
+        if isinstance(self.era, Closed):
+            self.era.failures = self.counter
+        self._touch()
+
+    def _open(self, era: Era) -> None:
+        """Begin a cooldown, or move the end of the one that runs."""
+        opening = self._opening
+        if opening is None or opening.thread != get_ident():  # by hand
+            opening = Opening(get_ident(), self._rules.reset_timeout, era.reopenings)
+        if isinstance(era, Open) and era.look():
+            era.countdown = Countdown(opening.seconds)
+        else:
+            self.openings += 1
+            self.era = Open(opening.seconds, opening.reopenings)
+
+    def _touch(self) -> None:
+        self.touched = next(_touches)
+        # Whoever was forgotten while somebody held a permit or a handle is known again.
+        self._known.setdefault(self.provider, self)
+        self.publish()
+
+    def publish(self) -> None:
+        """Show the present era to those who do not ask. Takes no lock.
+
+        Of several threads that publish at once, one that has overwritten a newer era sees so afterwards.
+        """
+        while True:
+            shown = self._to_show()
+            if shown is None:
+                self._standing.pop(self.provider, None)
+            else:
+                self._standing[self.provider] = shown
+            if self._to_show() is shown:
+                return
+
+    def _to_show(self) -> Closed | Countdown | None:
+        era = self.era
+        if isinstance(era, Closed):
+            return era
+        return era.countdown if isinstance(era, Open) else None
+
+    # What attempts ask and tell.
+
+    @overload
+    def acquire(self, *, force: Literal[True]) -> Permit: ...
+
+    @overload
+    def acquire(self, *, force: bool) -> Permit | Cooling: ...
+
+    def acquire(self, *, force: bool) -> Permit | Cooling:
+        """Return a permit, or the cooldown that forbids it; see `CooldownTracker.acquire()`."""
+        era = self.era
+        if isinstance(era, Closed):
+            return era
+        cooling = era.look()
+        if cooling is not None:
+            return AttemptPermit(self, era, None, cooling) if force else cooling
+        with self._lock:
+            return self._claim_locked(force)
+
+    def _claim_locked(self, force: bool) -> Permit | Cooling:
+        """Claim the probe, unless somebody else was first."""
+        era = self.era
+        if isinstance(era, Closed) or era.look():
+            return self.acquire(force=force)
+        if isinstance(era, Open) or (era.lease is not None and not era.lease.returned):
+            # A lost probe is followed by another in a new era, so that its outcome is stale.
+            self.breaker.half_open()
+            return self._claim_locked(force)
+        era.lease = Lease(self._rules.lease)
+        return AttemptPermit(self, era, era.lease, None)
+
+    def succeed(self, era: Era | None) -> None:
+        """Take the success of an attempt of that era."""
+        with self._lock:
+            if self.era is era:
+                if isinstance(era, Open):
+                    self.breaker.close()
+                else:
+                    feed_success(self.breaker)
+
+    def fail(self, era: Era | None, error: Exception) -> bool:
+        """Take the failure of an attempt of that era. Returns True when it started a cooldown."""
+        text = error_text(error)
+        with self._lock:
+            if self.era is not era:
+                return False
+            self.last_error = text
+            started = self._fail_locked(era)
+        if started:
+            self._add_jitter()
+        return started
+
+    def _fail_locked(self, era: Era) -> bool:
+        if isinstance(era, Open):
+            if era.look():
+                return False
+            self.breaker.half_open()
+        reopenings = 0 if isinstance(era, Closed) else era.reopenings + 1
+        self._opening = Opening(get_ident(), self._rules.cooldown(reopenings), reopenings)
+        try:
+            return feed_failure(self.breaker)
+        finally:
+            self._opening = None
+
+    def cool_down(self, seconds: float | None) -> None:
+        """Begin a cooldown of that many seconds, or set the end of the one that runs."""
+        with self._lock:
+            length = self._rules.reset_timeout if seconds is None else seconds
+            self._opening = Opening(get_ident(), length, self.era.reopenings)
+            try:
+                self.breaker.open()
+            finally:
+                self._opening = None
+        if seconds is None:
+            self._add_jitter()
+
+    def reset(self) -> None:
+        """Close the breaker."""
+        with self._lock:
+            self.breaker.close()
+
+    def _add_jitter(self) -> None:
+        """Lengthen the cooldown that has just begun by a random part.
+
+        Drawn outside the lock: the generator may be of the user's own class.
+        """
+        era = self.era
+        if self._rules.jitter and isinstance(era, Open):
+            # A hand that sets another end meanwhile replaces the countdown, and this one is nobody's.
+            countdown = era.countdown
+            countdown.lengthen(1.0 + self._rules.jitter * self._random.random())
+
+
+class _FedError(Exception):
+    """What a breaker is fed instead of the provider's error.
+
+    pybreaker would make the user's exception's traceback grow and set its `__context__`.
+    """
+
+
+def _answer() -> None:
+    pass
+
+
+def _fail() -> None:
+    raise _FedError
+
+
+def feed_success(breaker: CircuitBreaker) -> None:
+    """Tell pybreaker of a success."""
+    try:
+        breaker.call(_answer)
+    except CircuitBreakerError as refused:  # opened by hand a moment ago
+        refused.__traceback__ = None
+
+
+def feed_failure(breaker: CircuitBreaker) -> bool:
+    """Tell pybreaker of a failure. Returns True when this failure opened the breaker.
+
+    pybreaker's error handling leaves a cycle (exception, traceback, frame, exception) that would pin
+    every calling frame until the garbage collector runs: the tracebacks are cleared.
+    """
+    try:
+        breaker.call(_fail)
+    except _FedError as fed:
+        fed.__traceback__ = None
+    except CircuitBreakerError as opened:
+        opened.__traceback__ = None
+        fed_error = opened.__context__
+        if isinstance(fed_error, _FedError):
+            fed_error.__traceback__ = None
+            return True
+        # Refused, not tripped: it was opened by hand a moment ago.
+    return False

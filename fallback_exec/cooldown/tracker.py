@@ -1,0 +1,142 @@
+"""What execution knows of a cooldown tracker: the interface, and the permits that it hands out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import attrs
+
+from fallback_exec import _clock
+from fallback_exec._clock import Countdown
+
+
+@attrs.define
+class Cooling:
+    """A tracker's word that a provider is in its cooldown.
+
+    Attributes:
+        cooldown_remaining: Seconds left, 0.0 while somebody else's probe is under way.
+        at: When that was so.
+    """
+
+    cooldown_remaining: float
+    at: dt.datetime = attrs.field(factory=_clock.now)
+
+    @property
+    def ends(self) -> dt.datetime:
+        """When the cooldown will be over."""
+        return _clock.later(self.at, self.cooldown_remaining)
+
+
+class Permit(ABC):
+    """What a tracker hands out before an attempt, and takes the outcome through.
+
+    Exactly one of `success()`, `failure()` and `release()` is to be called, once, from any thread.
+
+    Attributes:
+        cooling: None, or, for an attempt that was forced, what the tracker said of the provider's cooldown.
+    """
+
+    __slots__ = ()
+
+    cooling: Cooling | None
+
+    @abstractmethod
+    def success(self) -> None:
+        """The provider answered."""
+
+    @abstractmethod
+    def failure(self, error: Exception) -> bool:
+        """The provider failed with `error`. Returns True when this failure started a cooldown."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Nothing is to be counted: give back what the attempt held."""
+
+
+class CooldownTracker(ABC):
+    """Knows which providers are cooling down after failures.
+
+    The three abstract methods are all that has to be written. A tracker that wants to know more of
+    an attempt, its success above all, overrides `acquire()`.
+
+    Implementations must be safe for concurrent use: every thread that executes asks and tells the
+    same tracker. What they raise never hides an answer: it is logged, and the provider is taken as
+    available.
+    """
+
+    # What execution knows without asking, by name: a permit that any number of attempts may use, or
+    # the countdown of a cooldown that runs. For the rest, and where nothing is published, it asks.
+    _standing: Mapping[str, Permit | Countdown] = MappingProxyType({})
+
+    @abstractmethod
+    def is_available(self, name: str) -> bool:
+        """Return whether the provider may be called now. Claims nothing and does not block."""
+
+    @abstractmethod
+    def cooldown_remaining(self, name: str) -> float:
+        """Return the seconds until the provider's cooldown is over; 0.0 when it is not cooling."""
+
+    @abstractmethod
+    def record_failure(self, name: str, error: Exception) -> bool:
+        """Count a failure. Returns True when this failure started a cooldown."""
+
+    def acquire(self, name: str, *, force: bool = False) -> Permit | Cooling:
+        """Return a permit for one attempt, or a `Cooling` when the provider is to be passed over.
+
+        Args:
+            name: The provider's name.
+            force: Give a permit in any case. The permit's `cooling` then tells of the cooldown.
+        """
+        cooling = None if self.is_available(name) else Cooling(max(0.0, self.cooldown_remaining(name)))
+        if cooling is not None and not force:
+            return cooling
+        return PlainPermit(self, name, cooling)
+
+
+class PlainPermit(Permit):
+    """The permit of a tracker that has only the three methods: it passes on the failure, once."""
+
+    __slots__ = ("_name", "_tracker", "cooling")
+
+    def __init__(self, tracker: CooldownTracker, name: str, cooling: Cooling | None) -> None:
+        self._tracker: CooldownTracker | None = tracker
+        self._name = name
+        self.cooling = cooling
+
+    def success(self) -> None:
+        """Tell nobody: the three methods have no word for a success."""
+        self._tracker = None
+
+    def failure(self, error: Exception) -> bool:
+        """Pass on the failure."""
+        tracker, self._tracker = self._tracker, None
+        return tracker is not None and tracker.record_failure(self._name, error)
+
+    def release(self) -> None:
+        """Tell nobody."""
+        self._tracker = None
+
+
+class NoPermit(Permit):
+    """The permit where there is no tracker."""
+
+    __slots__ = ()
+
+    cooling = None
+
+    def success(self) -> None:
+        """Tell nobody."""
+
+    def failure(self, error: Exception) -> bool:  # noqa: ARG002  # the interface's
+        """Tell nobody."""
+        return False
+
+    def release(self) -> None:
+        """Nothing was held."""
+
+
+NO_PERMIT = NoPermit()

@@ -1,0 +1,220 @@
+"""What `execute()` raises.
+
+    FallbackExecError                          .attempts
+    ├── NoProvidersError                       also a ValueError
+    ├── InvalidConfigError                     also a ValueError; .setting
+    ├── ProviderFailedError                    .provider, .aborted
+    ├── AllProvidersFailedError                also an ExceptionGroup; .retry_after
+    ├── DeadlineExceededError                  also a TimeoutError
+    └── ExecutionCancelledError
+
+All of them survive `pickle`, `copy` and a process pool. An exception of a provider's that does not
+(vendors' errors often take keyword-only arguments, which fail when they are unpickled) travels as a
+`StandInError` that keeps its type's name and its text.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from fallback_exec._clock import Countdown
+from fallback_exec._text import brief, error_text, one_line
+
+if TYPE_CHECKING:
+    from fallback_exec.results import Attempt
+
+
+class FallbackExecError(Exception):
+    """The base of every error that the library raises.
+
+    Attributes:
+        attempts: What had happened until then, in order, skips included; empty when nothing had.
+    """
+
+    attempts: tuple[Attempt, ...]
+
+    def __init__(self, message: str, *, attempts: tuple[Attempt, ...] = ()) -> None:
+        super().__init__(message)
+        self.attempts = attempts
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[object, ...]]:
+        return _rebuild, self._parts(Travellers())
+
+    def __copy__(self) -> FallbackExecError:
+        return _rebuild(*self._parts(lambda member: member))
+
+    def _parts(
+        self, pack: Callable[[Any], Any]
+    ) -> tuple[type[FallbackExecError], tuple[object, ...], dict[str, object], BaseException | None]:
+        """Return what rebuilds this error, each exception in it passed through `pack`."""
+        args = tuple([pack(each) for each in arg] if isinstance(arg, list) else arg for arg in self.args)
+        state = {
+            **self.__dict__,
+            "attempts": tuple(each._with_error(pack(each.error)) for each in self.attempts),
+        }
+        return type(self), args, state, pack(self.__cause__)
+
+
+class NoProvidersError(FallbackExecError, ValueError):
+    """The sequence of providers is empty."""
+
+
+class InvalidConfigError(FallbackExecError, ValueError):
+    """A setting or an argument cannot be used. The text names it and its value.
+
+    Attributes:
+        setting: The name of the argument or setting.
+    """
+
+    setting: str
+
+    def __init__(
+        self,
+        setting: str,
+        value: object,
+        rule: str,
+        *,
+        summary: str = "",
+        attempts: tuple[Attempt, ...] = (),
+    ) -> None:
+        lead = f"{one_line(summary)}: " if summary else ""
+        message = f"invalid config: {lead}{setting} {rule}, got {brief(value)}"
+        super().__init__(message, attempts=attempts)
+        self.setting = setting
+
+
+class ProviderFailedError(FallbackExecError):
+    """The one provider that the strategy chose has failed, or a failure ended the chain.
+
+    `__cause__` is the provider's error.
+
+    Attributes:
+        provider: The provider's name.
+        aborted: True when the chain was stopped because the error is the caller's own.
+    """
+
+    provider: str
+    aborted: bool
+
+    def __init__(
+        self, message: str, *, provider: str, aborted: bool = False, attempts: tuple[Attempt, ...] = ()
+    ) -> None:
+        super().__init__(message, attempts=attempts)
+        self.provider = provider
+        self.aborted = aborted
+
+
+class AllProvidersFailedError(FallbackExecError, ExceptionGroup[Exception]):
+    """Every provider was passed over, or was attempted and failed, as the terminus always is.
+
+    `exceptions` holds the providers' errors in the order of the attempts; `__cause__` is the last.
+    """
+
+    _first_back: Countdown | None
+
+    def __new__(cls, message: str, errors: Sequence[Exception], **_: object) -> Self:
+        """Build the group; the keywords are those of `__init__`."""
+        return super().__new__(cls, message, errors)
+
+    def __init__(
+        self,
+        message: str,
+        errors: Sequence[Exception],
+        *,
+        attempts: tuple[Attempt, ...] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        # ExceptionGroup keeps the sequence that it was given in `args`; a list is what `_parts` repacks.
+        Exception.__init__(self, message, list(errors))
+        self.attempts = attempts
+        self._first_back = None if retry_after is None else Countdown(retry_after)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds until the first of the chain's providers leaves its cooldown, counting down.
+
+        None when one of them is not cooling. Known from the attempts: no tracker is asked.
+        """
+        return None if self._first_back is None else self._first_back.remaining()
+
+    # The stub's overloads promise a group of any exceptions; ours are Exceptions.
+    def derive(self, excs: Sequence[Exception]) -> AllProvidersFailedError:  # type: ignore[override]
+        """Return a group of the same story for `split()`, `subgroup()` and `except*`."""
+        part = AllProvidersFailedError(self.message, excs, attempts=self.attempts)
+        part._first_back = self._first_back
+        return part
+
+
+class DeadlineExceededError(FallbackExecError, TimeoutError):
+    """The deadline was over before a provider answered. `__cause__` is the last provider's error, if any."""
+
+
+class ExecutionCancelledError(FallbackExecError):
+    """`Deadline.cancel()` was called. `__cause__` is the last provider's error, if any."""
+
+
+class StandInError(Exception):
+    """Stands for an exception that cannot be pickled and unpickled.
+
+    Attributes:
+        type_name: The name of the class it stands for, with its module: `"openai.RateLimitError"`.
+    """
+
+    def __init__(self, type_name: str, text: str) -> None:
+        super().__init__(type_name, text)
+        self.type_name = type_name
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"<stand-in for {self.type_name}: {self._text}>"
+
+
+class Travellers:
+    """Replaces exceptions that do not survive a journey by stand-ins, the same one for the same object.
+
+    The only way to know is to try: many exceptions can be pickled, and fail when they are unpickled.
+    """
+
+    def __init__(self) -> None:
+        self._packed: dict[int, Any] = {}
+
+    def __call__(self, error: Any) -> Any:
+        """Return `error` itself where it survives, else its stand-in; None stays None."""
+        if error is None:
+            return None
+        key = id(error)
+        if key not in self._packed:
+            self._packed[key] = error if _survives(error) else _stand_in(error)
+        return self._packed[key]
+
+
+def _survives(error: BaseException) -> bool:
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)  # noqa: S301  # of our own making
+    except Exception:
+        return False
+
+
+def _stand_in(error: BaseException) -> StandInError:
+    return StandInError(f"{type(error).__module__}.{type(error).__qualname__}", error_text(error))
+
+
+def _rebuild(
+    cls: type[FallbackExecError],
+    args: tuple[object, ...],
+    state: dict[str, object],
+    cause: BaseException | None,
+) -> FallbackExecError:
+    """Build an error without its `__init__`, whose keywords are in `state` already."""
+    error = cls.__new__(cls, *args)
+    # A TimeoutError whose class has an `__init__` of its own leaves `args` to it.
+    Exception.__init__(error, *args)
+    error.__dict__.update(state)
+    if cause is not None:
+        error.__cause__ = cause
+    return error

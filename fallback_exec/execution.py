@@ -1,0 +1,237 @@
+"""`execute()` and the one loop behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from logging import DEBUG
+from types import CoroutineType
+from typing import NoReturn, TypeVar
+
+from fallback_exec import _clock, _log
+from fallback_exec._checks import Seconds
+from fallback_exec._clock import Countdown
+from fallback_exec._log import Logger, emit, is_enabled
+from fallback_exec._text import error_text
+from fallback_exec.config import ExecuteConfig
+from fallback_exec.cooldown.tracker import NO_PERMIT, CooldownTracker, Cooling, Permit, PlainPermit
+from fallback_exec.deadline import Deadline, as_deadline
+from fallback_exec.errors import DeadlineExceededError, ExecutionCancelledError, InvalidConfigError
+from fallback_exec.providers import Provider, check_providers, is_exempt
+from fallback_exec.results import ExecuteResult, Outcome, Row, attempts_of, cooldown_of, row_of
+from fallback_exec.strategies import Route
+
+P = TypeVar("P", bound=Provider)
+T = TypeVar("T")
+
+
+def execute(
+    providers: Sequence[P],
+    config: ExecuteConfig,
+    fn: Callable[[P], T],
+    *,
+    deadline: Deadline | Seconds | None = None,
+) -> ExecuteResult[T]:
+    """Call `fn` with one provider after the other, as the strategy says, until one answers.
+
+    Blocks until then. With `Strategy.FALLBACK`, providers that are cooling down are passed over, except for
+    the last one, the terminus, which is always attempted.
+
+    Safe for concurrent use. `fn` is called in the caller's thread and under no lock.
+
+    Args:
+        providers: At least one, the most preferred first; the same one may stand in it twice.
+        config: The strategy, the cooldown tracker and the logger.
+        fn: Called with a provider; returns the answer or raises. An `Exception` is that provider's
+            failure. Anything else (Ctrl-C, say) is nobody's, and is raised unchanged.
+        deadline: A limit for the whole chain: a `Deadline`, or seconds or a timedelta from now. It
+            is looked at before the first attempt and, with `FALLBACK`, after each failed one; a
+            call in flight is never interrupted.
+
+    Returns:
+        The answer, with who gave it and the story of the attempts before it.
+
+    Raises:
+        NoProvidersError: `providers` is empty.
+        InvalidConfigError: an argument cannot be used, or `fn` returned a coroutine.
+        ProviderFailedError: `PRIMARY_ONLY` and `ROUND_ROBIN`: the provider failed.
+        AllProvidersFailedError: `FALLBACK`: every provider that was not passed over failed.
+        DeadlineExceededError: the deadline was over before the first attempt, or after a failed one.
+        ExecutionCancelledError: likewise, for a deadline that was cancelled.
+    """
+    chain, names = check_providers(providers)
+    if not isinstance(config, ExecuteConfig):
+        raise InvalidConfigError("config", config, "must be an ExecuteConfig")
+    if not callable(fn):
+        raise InvalidConfigError("fn", fn, "must be callable with a provider")
+    limit = None if deadline is None else as_deadline(deadline)
+    if limit is not None:
+        _raise_if_over(limit, [], None)
+    return _try_in_turn(chain, names, config._route, config.logger, fn, limit)
+
+
+def _try_in_turn(
+    chain: tuple[P, ...],
+    names: list[str],
+    route: Route,
+    logger: Logger,
+    fn: Callable[[P], T],
+    limit: Deadline | None,
+) -> ExecuteResult[T]:
+    """The loop: pass over, attempt, count, until somebody answers or nobody is left."""
+    debug = route.is_chain and is_enabled(logger, DEBUG)
+    total, tracker = len(chain), route.tracker
+    position = 0 if route.index is None else route.index.next() % total
+    stop = total if route.is_chain else position + 1
+    attempt_num = 0
+    rows: list[Row] = []
+    permit: Permit = NO_PERMIT
+    try:
+        while position < stop:
+            provider, name = chain[position], names[position]
+            position += 1
+            is_terminus = position == total and route.is_chain
+            if tracker is not None:
+                standing = tracker._standing.get(name)
+                if standing is None or isinstance(standing, Countdown):
+                    asked = _ask(tracker, standing, name, is_terminus, rows, logger, debug)
+                    if asked is None:
+                        continue
+                    permit = asked
+                else:
+                    permit = standing
+            attempt_num += 1
+            if debug:
+                emit(logger, _log.ATTEMPTING, name, attempt_num, is_terminus, position, total)
+            started = time.perf_counter()
+            try:
+                response = fn(provider)
+            except Exception as caught:
+                latency = time.perf_counter() - started
+                error = caught
+            except BaseException:
+                _release(permit, name, logger)
+                raise
+            else:
+                latency = time.perf_counter() - started
+                if isinstance(response, CoroutineType):
+                    _release(permit, name, logger)
+                    _refuse_coroutine(response, fn, rows)
+                _count_success(permit, name, logger)
+                if attempt_num > 1:
+                    emit(logger, _log.SUCCEEDED, name, attempt_num, latency, is_terminus)
+                # Filling the places is half the cost of calling __init__.
+                result: ExecuteResult[T] = object.__new__(ExecuteResult)
+                result.response, result.provider, result.latency = response, name, latency
+                result.attempt_num, result.was_terminus = attempt_num, is_terminus
+                result._attempts, result._rows, result._cooling = None, rows, permit.cooling
+                return result
+            cooling = _count_failure(tracker, permit, name, error, logger)
+            rows.append(row_of(name, Outcome.FAILURE, error, latency, cooling))
+            emit(logger, route.failed, name, error, attempt_num, is_terminus, position - 1, latency)
+            if limit is not None and route.is_chain:
+                _raise_if_over(limit, rows, error)
+        raise route.give_up(rows) from error
+    finally:
+        # The traceback of a provider's error holds this frame: what it refers to would live as long
+        # as the error, and the error would be part of a cycle.
+        error = response = rows = permit = asked = standing = result = None  # type: ignore[assignment]
+
+
+def _raise_if_over(limit: Deadline, rows: list[Row], error: Exception | None) -> None:
+    """Raise when the deadline was cancelled or is over; `error` is the last provider's."""
+    if not limit.cancelled and not limit.expired:
+        return
+    attempts = attempts_of(rows)
+    when = f"after the last error: {error_text(error)}" if error is not None else "before the first attempt"
+    if limit.cancelled:
+        raise ExecutionCancelledError(
+            f"context canceled: deadline={limit!r}, {when}", attempts=attempts
+        ) from error
+    raise DeadlineExceededError(
+        f"context deadline exceeded: deadline={limit!r}, {when}", attempts=attempts
+    ) from error
+
+
+# Between the loop and the tracker: an Exception of the tracker's is logged, and changes nothing.
+
+
+def _ask(
+    tracker: CooldownTracker,
+    standing: Countdown | None,
+    name: str,
+    is_terminus: bool,
+    rows: list[Row],
+    logger: Logger,
+    debug: bool,
+) -> Permit | None:
+    """Return a permit, or None when the provider is passed over, which is written down then.
+
+    A tracker that cannot be asked forbids nothing.
+    """
+    if standing is not None and not is_terminus:
+        # One reading of the clock serves all providers that are passed over in a row.
+        at = (rows[-1][4] if rows and rows[-1][1] is Outcome.SKIPPED else None) or _clock.now()
+        began, ends = standing.span
+        if began <= at < ends:
+            rows.append((name, Outcome.SKIPPED, None, 0.0, at, ends))
+            if debug:
+                emit(logger, _log.SKIPPING, name, cooldown_of(at, ends))
+            return None
+    try:
+        answer = tracker.acquire(name, force=is_terminus)
+        cooling = answer if isinstance(answer, Cooling) else answer.cooling
+    except Exception as failure:
+        emit(logger, _log.TRACKER_FAILED, name, "acquire", failure)
+        return PlainPermit(tracker, name, None)
+    if isinstance(answer, Cooling) and not is_terminus:
+        rows.append(row_of(name, Outcome.SKIPPED, None, 0.0, answer))
+        emit(logger, _log.SKIPPING, name, answer.cooldown_remaining)
+        return None
+    if cooling is not None:
+        emit(logger, _log.DESPITE_COOLDOWN, name, cooling.cooldown_remaining, "terminus_always_tried")
+    # A terminus is attempted even if a tracker of the user's refuses what was forced.
+    return PlainPermit(tracker, name, cooling) if isinstance(answer, Cooling) else answer
+
+
+def _count_success(permit: Permit, name: str, logger: Logger) -> None:
+    try:
+        permit.success()
+    except Exception as failure:
+        emit(logger, _log.TRACKER_FAILED, name, "success", failure)
+
+
+def _count_failure(
+    tracker: CooldownTracker | None, permit: Permit, name: str, error: Exception, logger: Logger
+) -> Cooling | None:
+    """Tell of a failure, unless the provider is exempt. Returns the cooldown that is known now."""
+    if tracker is None or is_exempt(name):
+        _release(permit, name, logger)
+        return permit.cooling
+    try:
+        if not permit.failure(error):
+            return permit.cooling
+        cooling = Cooling(max(0.0, tracker.cooldown_remaining(name)))
+    except Exception as failure:
+        emit(logger, _log.TRACKER_FAILED, name, "failure", failure)
+        return permit.cooling
+    emit(logger, _log.ENTERING_COOLDOWN, name, cooling.cooldown_remaining, error)
+    return cooling
+
+
+def _release(permit: Permit, name: str, logger: Logger) -> None:
+    try:
+        permit.release()
+    except Exception as failure:
+        emit(logger, _log.TRACKER_FAILED, name, "release", failure)
+
+
+def _refuse_coroutine(
+    response: CoroutineType[object, object, object], fn: object, rows: list[Row]
+) -> NoReturn:
+    """Close a coroutine that nobody would await, and say whose fault it is."""
+    with contextlib.suppress(Exception):  # one that had begun may refuse
+        response.close()
+    rule = "must be a plain function, and must not return a coroutine"
+    raise InvalidConfigError("fn", fn, rule, attempts=attempts_of(rows))

@@ -1,0 +1,111 @@
+"""What stays in memory: of many names, of many failures, of one result."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+from freezegun import freeze_time
+from freezegun.api import FrozenDateTimeFactory
+
+from fallback_exec import (
+    AllProvidersFailedError,
+    BreakerCooldownTracker,
+    ExecuteConfig,
+    NamedProvider,
+    Permit,
+    Strategy,
+    execute,
+)
+
+DOWN = ConnectionError("down")
+MANY = 100_000
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """The garbage collector is off: only what is not part of a cycle goes away."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def fail(tracker: BreakerCooldownTracker, name: str) -> bool:
+    """Let one attempt at the provider fail."""
+    permit = tracker.acquire(name)
+    assert isinstance(permit, Permit)
+    return permit.failure(DOWN)
+
+
+class TestManyNames:
+    """100,000 names, such as a careless caller makes from users' input."""
+
+    def test_healthy_ones_are_bounded(self) -> None:
+        """max_providers are remembered at most, by the tracker and by what it publishes."""
+        tracker = BreakerCooldownTracker()
+        for number in range(MANY):
+            tracker.breaker(f"healthy-{number}")
+        assert len(tracker.snapshot()) <= 1024
+        assert len(tracker._published) <= 1024
+
+    def test_those_that_failed_once_are_bounded(self) -> None:
+        """The last ones still know of their failure; with the first ones it is forgotten."""
+        tracker = BreakerCooldownTracker(fail_max=2)
+        for number in range(MANY):
+            fail(tracker, f"failing-{number}")
+        gc.collect()
+        assert len(tracker.snapshot()) <= 1024
+        assert fail(tracker, f"failing-{MANY - 1}") is True
+        assert fail(tracker, f"failing-{MANY - 800}") is True
+        assert fail(tracker, "failing-0") is False
+
+    def test_cooling_ones_are_all_remembered(self, caplog: pytest.LogCaptureFixture) -> None:
+        """As long as their cooldowns run, with one warning; afterwards they make room."""
+        with freeze_time("2026-01-01") as clock:
+            assert isinstance(clock, FrozenDateTimeFactory)
+            tracker = BreakerCooldownTracker()
+            for number in range(10_000):
+                tracker.cool_down(f"cooling-{number}")
+            assert not any(tracker.is_available(f"cooling-{number}") for number in range(10_000))
+            assert len(caplog.records) == 1
+            clock.tick(30)
+            for number in range(20_000):
+                tracker.breaker(f"healthy-{number}")
+            assert len(tracker.snapshot()) <= 1024
+
+
+@pytest.mark.usefixtures("no_collector")
+class TestFailures:
+    """Chains that fail again and again."""
+
+    def test_2000_failing_chains_grow_nothing(self) -> None:
+        """Neither the tracker nor anything behind it keeps what a dropped error held."""
+        tracker = BreakerCooldownTracker(fail_max=2, reset_timeout=0.000001)
+        # Not the library's logger: pytest keeps every record of that.
+        quiet = logging.Logger("quiet", logging.CRITICAL)  # noqa: LOG001
+        config = ExecuteConfig(strategy=Strategy.FALLBACK, cooldown=tracker, logger=quiet)
+        chain = [NamedProvider("grok", None), NamedProvider("gemini", None)]
+
+        def call(_: object) -> None:
+            answer = ["of", "this", "frame"]
+            raise ConnectionError(str(answer))
+
+        def fail_often(times: int) -> None:
+            for _ in range(times):
+                with contextlib.suppress(AllProvidersFailedError):
+                    execute(chain, config, call)
+
+        fail_often(200)
+        gc.collect()
+        before = sys.getallocatedblocks()
+        fail_often(2000)
+        # Nothing waits for the collector; what it gives back here are the interpreter's free lists.
+        assert gc.collect() == 0
+        assert sys.getallocatedblocks() - before < 200

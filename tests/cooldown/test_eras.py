@@ -1,0 +1,253 @@
+"""The rules for permits, with interleavings of threads and hands forced one by one."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from types import TracebackType
+
+import pybreaker
+import pytest
+from freezegun import freeze_time
+from freezegun.api import FrozenDateTimeFactory
+
+from fallback_exec import BreakerCooldownTracker, Cooling, Permit
+from fallback_exec.cooldown.eras import Memory, feed_failure, feed_success
+
+DOWN = ConnectionError("down")
+
+
+@pytest.fixture
+def clock() -> Iterator[FrozenDateTimeFactory]:
+    """The library's clock, standing still until it is ticked."""
+    with freeze_time("2026-01-01") as frozen:
+        assert isinstance(frozen, FrozenDateTimeFactory)
+        yield frozen
+
+
+class MeddlingLock:
+    """A lock that lets somebody else act, once, in the moment before it is taken."""
+
+    def __init__(self, meddle: Callable[[], object]) -> None:
+        self._lock = threading.RLock()
+        self._meddle: Callable[[], object] | None = meddle
+
+    def __enter__(self) -> None:
+        meddle, self._meddle = self._meddle, None
+        if meddle is not None:
+            meddle()
+        self._lock.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, traceback: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+
+def memory_of(tracker: BreakerCooldownTracker, name: str = "grok") -> Memory:
+    """Return what the tracker knows of a provider; there is no public way to its lock."""
+    return tracker._known[name]
+
+
+def meddle_before_lock(tracker: BreakerCooldownTracker, meddle: Callable[[], object]) -> None:
+    """Let `meddle` run when the provider's lock is next about to be taken."""
+    memory_of(tracker)._lock = MeddlingLock(meddle)  # type: ignore[assignment]  # as much of a lock as is used
+
+
+@pytest.fixture
+def half_open(clock: FrozenDateTimeFactory) -> BreakerCooldownTracker:
+    """A tracker whose provider `grok` may be probed."""
+    tracker = BreakerCooldownTracker()
+    tracker.cool_down("grok")
+    clock.tick(30)
+    return tracker
+
+
+class TestClaim:
+    """Two callers that both see a free probe."""
+
+    def test_the_second_is_refused(self, half_open: BreakerCooldownTracker) -> None:
+        """Who comes to the lock later finds the probe taken."""
+        first: list[Permit | Cooling] = []
+        meddle_before_lock(half_open, lambda: first.append(half_open.acquire("grok")))
+        assert half_open.acquire("grok") == Cooling(0.0)
+        assert isinstance(first[0], Permit)
+
+    def test_the_second_is_let_through_when_forced(self, half_open: BreakerCooldownTracker) -> None:
+        """The terminus is attempted beside the probe."""
+        first: list[Permit | Cooling] = []
+        meddle_before_lock(half_open, lambda: first.append(half_open.acquire("grok")))
+        permit = half_open.acquire("grok", force=True)
+        assert isinstance(permit, Permit)
+        assert permit.cooling == Cooling(0.0)
+
+    def test_a_hand_that_closes_first_is_seen(self, half_open: BreakerCooldownTracker) -> None:
+        """Nobody needs to probe a closed breaker."""
+        meddle_before_lock(half_open, half_open.breaker("grok").close)
+        permit = half_open.acquire("grok")
+        assert permit is half_open.acquire("grok")  # the one that all attempts of a closed era share
+
+    def test_a_hand_that_opens_first_is_seen(self, half_open: BreakerCooldownTracker) -> None:
+        """The cooldown that it starts is respected."""
+        meddle_before_lock(half_open, half_open.breaker("grok").open)
+        cooling = half_open.acquire("grok")
+        assert isinstance(cooling, Cooling)
+        assert cooling.cooldown_remaining == 30.0
+
+
+class TestOutcomes:
+    """Outcomes whose era ends while they wait for the lock."""
+
+    def test_a_success_that_comes_too_late_is_stale(self) -> None:
+        """It began before the hand opened."""
+        tracker = BreakerCooldownTracker(fail_max=2)
+        permit = tracker.acquire("grok")
+        assert isinstance(permit, Permit)
+        permit.failure(DOWN)
+        meddle_before_lock(tracker, tracker.breaker("grok").open)
+        permit.success()
+        assert tracker.snapshot()["grok"].state == "open"
+
+    def test_a_failure_that_comes_too_late_is_stale(self) -> None:
+        """It neither counts nor replaces the last error."""
+        tracker = BreakerCooldownTracker(fail_max=1)
+        permit = tracker.acquire("grok")
+        assert isinstance(permit, Permit)
+        meddle_before_lock(tracker, lambda: tracker.cool_down("grok", 5))
+        assert permit.failure(DOWN) is False
+        assert tracker.snapshot()["grok"].last_error is None
+
+    def test_of_two_last_failures_one_trips(self) -> None:
+        """Both see one failure missing; only the first starts the cooldown."""
+        tracker = BreakerCooldownTracker(fail_max=1)
+        permit = tracker.acquire("grok")
+        assert isinstance(permit, Permit)
+        others: list[bool] = []
+        meddle_before_lock(tracker, lambda: others.append(permit.failure(DOWN)))
+        assert permit.failure(DOWN) is False
+        assert others == [True]
+        assert tracker.snapshot()["grok"].openings == 1
+
+    def test_a_hand_between_the_comparison_and_pybreaker_came_first(self) -> None:
+        """A breaker that was opened in that moment refuses the outcome: nothing has started."""
+        breaker = pybreaker.CircuitBreaker(fail_max=1)
+        breaker.open()
+        feed_success(breaker)
+        assert feed_failure(breaker) is False
+        assert breaker.current_state == "open"
+
+    def test_jitter_gives_way_to_a_hand(self) -> None:
+        """A breaker that was closed before its cooldown was lengthened stays closed."""
+        tracker = BreakerCooldownTracker(fail_max=1, jitter=1.0)
+        permit = tracker.acquire("grok")
+        assert isinstance(permit, Permit)
+        memory = memory_of(tracker)
+        add_jitter = memory._add_jitter
+
+        def close_first() -> None:
+            tracker.breaker("grok").close()
+            add_jitter()
+
+        memory._add_jitter = close_first  # type: ignore[method-assign]
+        assert permit.failure(DOWN) is True
+        assert tracker.snapshot()["grok"].state == "closed"
+
+
+class TestFeed:
+    """What pybreaker is told, and what it leaves behind."""
+
+    def test_failures_trip_at_fail_max(self) -> None:
+        """The failure that opens is told from those that do not."""
+        breaker = pybreaker.CircuitBreaker(fail_max=2)
+        assert [feed_failure(breaker) for _ in range(2)] == [False, True]
+
+    def test_a_failed_trial_call_trips(self) -> None:
+        """Half-open opens at the first failure."""
+        breaker = pybreaker.CircuitBreaker(fail_max=5)
+        breaker.half_open()
+        assert feed_failure(breaker) is True
+
+    def test_a_success_resets(self) -> None:
+        """Failures in a row are forgotten."""
+        breaker = pybreaker.CircuitBreaker(fail_max=2)
+        feed_failure(breaker)
+        feed_success(breaker)
+        assert breaker.fail_counter == 0
+
+    @pytest.mark.parametrize("prepare", [None, "open", "half_open"])
+    def test_leaves_no_cycle(self, prepare: str | None) -> None:
+        """Without the garbage collector, nothing of the calling frames stays alive."""
+
+        class Answer:
+            """Something that a frame refers to."""
+
+        def feed() -> weakref.ref[Answer]:
+            answer = Answer()
+            breaker = pybreaker.CircuitBreaker(fail_max=1)
+            if prepare is not None:
+                getattr(breaker, prepare)()
+            feed_success(breaker) if prepare == "open" else feed_failure(breaker)
+            return weakref.ref(answer)
+
+        gc.disable()
+        try:
+            assert feed()() is None
+        finally:
+            gc.enable()
+
+    def test_the_user_s_exception_is_untouched(self) -> None:
+        """Neither its traceback grows nor does it get a context, however often it is counted."""
+        error = ValueError("the same object each time")
+        tracker = BreakerCooldownTracker(fail_max=3)
+        for _ in range(7):
+            tracker.record_failure("grok", error)
+        assert error.__traceback__ is None
+        assert error.__context__ is None
+
+
+class TestTidying:
+    """A provider that is told of while it is being forgotten."""
+
+    @pytest.mark.parametrize("event", ["failure", "opening"])
+    def test_is_known_again(self, event: str) -> None:
+        """What came in between the choice and the deletion is not lost."""
+        tracker = BreakerCooldownTracker(fail_max=2, max_providers=8)
+        granted = tracker.acquire("grok")
+        assert isinstance(granted, Permit)
+        permit: Permit = granted
+        memory = memory_of(tracker)
+        forgotten = tracker._forgotten
+
+        class Meddling(weakref.WeakValueDictionary[str, Memory]):
+            def __setitem__(self, name: str, value: Memory) -> None:
+                if value is memory and memory.counter == 0:
+                    permit.failure(DOWN)
+                    if event == "opening":
+                        permit.failure(DOWN)
+                forgotten[name] = value
+
+        tracker._forgotten = Meddling()
+        for number in range(8):
+            tracker.breaker(f"healthy-{number}")
+        assert tracker.snapshot()["grok"].failures == {"failure": 1, "opening": 2}[event]
+
+
+class TestFinalizers:
+    """Code of the user's that the garbage collector runs while a lock of ours is held."""
+
+    def test_may_come_back_to_the_same_provider(self) -> None:
+        """A finalizer in this very thread does not wait for itself."""
+        tracker = BreakerCooldownTracker(fail_max=3)
+        tracker.breaker("grok")
+        done = threading.Event()
+
+        def collect() -> None:
+            with memory_of(tracker)._lock:
+                tracker.record_failure("grok", DOWN)
+            done.set()
+
+        threading.Thread(target=collect, daemon=True).start()
+        assert done.wait(10)
+        assert tracker.snapshot()["grok"].failures == 1
