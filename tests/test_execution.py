@@ -985,7 +985,7 @@ class TestBadInput:
         error = refused("deadline", vendors("grok"), config, deadline=deadline)
         assert isinstance(error, InvalidConfigError)
         assert error.setting == "deadline"
-        assert "must be a Deadline, a finite number of seconds or a timedelta, got " in str(error)
+        assert "deadline must be a Deadline, a finite number of seconds or a timedelta, got " in str(error)
         assert repr(deadline) in str(error)
 
     @pytest.mark.parametrize(
