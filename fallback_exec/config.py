@@ -69,8 +69,11 @@ class ExecuteConfig:
         factory=RoundRobinIndex, validator=_instance_of(RoundRobinIndex, None)
     )
     # For execution: the strategy, worked out.
-    _route: Route = attrs.field(init=False, repr=False, eq=False)
-
-    @_route.default
-    def _work_out_route(self) -> Route:
-        return route_of(self.strategy, self.cooldown, self.round_robin_index)
+    _route: Route = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(
+            lambda self: route_of(self.strategy, self.cooldown, self.round_robin_index), takes_self=True
+        ),
+    )

@@ -49,8 +49,10 @@ class FallbackExecError(Exception):
         self, pack: Callable[[Any], Any]
     ) -> tuple[type[FallbackExecError], tuple[object, ...], dict[str, object], BaseException | None]:
         """Return what rebuilds this error, each exception in it passed through `pack`."""
-        args = tuple([pack(each) for each in arg] if isinstance(arg, list) else arg for arg in self.args)
-        state = {
+        args: tuple[object, ...] = tuple(
+            [pack(each) for each in arg] if isinstance(arg, list) else arg for arg in self.args
+        )
+        state: dict[str, object] = {
             **self.__dict__,
             "attempts": tuple(each._with_error(pack(each.error)) for each in self.attempts),
         }

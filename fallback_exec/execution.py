@@ -87,6 +87,7 @@ def _try_in_turn(
     attempt_num = 0
     rows: list[Row] = []
     permit: Permit = NO_PERMIT
+    error: Exception | None = None
     try:
         while position < stop:
             provider, name = chain[position], names[position]

@@ -32,8 +32,8 @@ class Provider(Protocol):
         ...
 
 
-def _checked_name(value: str) -> str:
-    return _checks.name("name", value)
+def _check_name(_provider: object, _field: attrs.Attribute[str], value: str) -> None:
+    _checks.name("name", value)
 
 
 @attrs.frozen
@@ -45,7 +45,7 @@ class NamedProvider(Generic[ClientT]):
         client: The client, to be used inside `fn` as `provider.client`.
     """
 
-    name: str = attrs.field(converter=_checked_name)
+    name: str = attrs.field(validator=_check_name)
     client: ClientT
 
 

@@ -6,12 +6,13 @@ import copy
 import os
 import pickle
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from fallback_exec import ExecuteConfig, RoundRobinIndex, Strategy, _forks, execute
-from helpers import forked_child_finishes, in_thread, in_threads, meddle_at_each_line, vendors
+from helpers import PATIENCE, forked_child_finishes, in_thread, in_threads, meddle_at_each_line, vendors
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform does not fork")
 # What Python 3.12 and later say of every fork beside a running thread; that it goes well is the test.
@@ -64,12 +65,33 @@ class TestRoundRobinIndex:
         assert sorted(number for each in numbers for number in each) == list(range(4000))
         assert all(each == sorted(each) for each in numbers)
 
+    def test_two_threads_at_any_step_get_two_numbers(self) -> None:
+        """Whatever step of `next()` a thread has come to, another one that asks gets another number."""
+
+        def scene() -> tuple[Callable[[], set[int]], Callable[[], object]]:
+            index, others = RoundRobinIndex(), list[int]()
+            other = threading.Thread(target=lambda: others.append(index.next()), daemon=True)
+
+            def meddle() -> None:
+                other.start()
+                other.join(0.02)  # it gets its number at once, or waits for a lock that is held here
+
+            def work() -> set[int]:
+                number = index.next()
+                if other.ident is not None:
+                    other.join(PATIENCE)
+                return {number, *others}
+
+            return work, meddle
+
+        assert all(numbers == {0, 1} for numbers in meddle_at_each_line(scene))
+
     @pytest.mark.parametrize(
         "duplicate", [pickle.dumps, copy.copy, copy.deepcopy], ids=lambda each: each.__name__
     )
     def test_cannot_be_duplicated(self, duplicate: Callable[[object], object]) -> None:
         """Two of them would not share the rotation, which is said clearly."""
-        with pytest.raises(TypeError, match="^a RoundRobinIndex cannot be pickled or copied"):
+        with pytest.raises(TypeError, match=r"^a RoundRobinIndex cannot be pickled or copied"):
             duplicate(RoundRobinIndex())
 
     @needs_fork

@@ -365,7 +365,7 @@ class Memory(CircuitMemoryStorage):
         """Take the failure of an attempt of that era. Returns True when it started a cooldown."""
         text = error_text(error)
         with self._lock:
-            if self.era is not era:
+            if era is None or self.era is not era:
                 return False
             self.last_error = text
             started = self._fail_locked(era)

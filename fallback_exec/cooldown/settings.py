@@ -83,7 +83,7 @@ class BreakerSettings:
         jitter: float | None = None,
         probe_lease: Seconds | None = None,
     ) -> None:
-        self.__attrs_init__(
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue]  # made by attrs, known to mypy alone
             fail_max=_unless_none(_checks.whole, "fail_max", fail_max),
             reset_timeout=_unless_none(_checks.positive_seconds, "reset_timeout", reset_timeout),
             success_threshold=_unless_none(_checks.whole, "success_threshold", success_threshold),

@@ -239,7 +239,7 @@ class CooldownMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(
         move=maybe_moves,
-        shared=st.sampled_from((False, True, False)),
+        shared=st.booleans(),
         age=st.sampled_from((0, 1, 2, 0, 3, 5)),
         told=st.lists(endings, min_size=1, max_size=2),
     )
