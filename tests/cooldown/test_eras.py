@@ -14,6 +14,7 @@ from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
 from fallback_exec import BreakerCooldownTracker, Cooling, Permit
+from fallback_exec._clock import Countdown
 from fallback_exec.cooldown.eras import Memory, feed_failure, feed_success
 
 DOWN = ConnectionError("down")
@@ -251,3 +252,26 @@ class TestFinalizers:
         threading.Thread(target=collect, daemon=True).start()
         assert done.wait(10)
         assert tracker.snapshot()["grok"].failures == 1
+
+
+class TestPublishing:
+    """What execution is shown without asking."""
+
+    def test_who_overwrites_a_newer_era_publishes_again(self) -> None:
+        """A cooldown that begins while an older era is being published is not covered up by it."""
+        tracker = BreakerCooldownTracker()
+        breaker = tracker.breaker("grok")
+        published = tracker._published
+        hands = [breaker.open]
+
+        class Meddling(dict[str, Permit | Countdown]):
+            def __setitem__(self, name: str, value: Permit | Countdown) -> None:
+                if hands:
+                    hands.pop()()
+                published[name] = value
+
+        memory = memory_of(tracker)
+        memory._standing = Meddling()
+        memory.publish()
+        assert isinstance(published["grok"], Countdown)
+        assert isinstance(tracker.acquire("grok"), Cooling)
