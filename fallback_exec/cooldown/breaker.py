@@ -211,9 +211,9 @@ class BreakerCooldownTracker(CooldownTracker):
 
     def _all(self) -> list[Memory]:
         """Return everybody known, and who was forgotten while somebody held a permit or a handle."""
-        return list(
-            {id(memory): memory for memory in [*self._known.values(), *self._forgotten.values()]}.values()
-        )
+        with self._lock:
+            everybody = [*list(self._known.values()), *self._forgotten.values()]
+        return list({id(memory): memory for memory in everybody}.values())
 
     def _find(self, name: str) -> Memory | None:
         name = _checks.name("name", name)
