@@ -27,8 +27,11 @@ def renew_after_fork(owner: HasLocks) -> None:
 
 
 def _renew_all() -> None:
-    for owner in list(_owners.values()):
-        owner._renew_after_fork()
+    # Not values(): a finalizer that builds an owner meanwhile would end its iteration.
+    for reference in _owners.valuerefs():
+        owner = reference()
+        if owner is not None:
+            owner._renew_after_fork()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch  # not where the platform does not fork

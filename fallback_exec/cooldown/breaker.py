@@ -176,7 +176,9 @@ class BreakerCooldownTracker(CooldownTracker):
 
     def snapshot(self) -> dict[str, CooldownStatus]:
         """Return the status of every provider known, by name. Never blocks."""
-        return {name: _status(memory) for name, memory in list(self._known.items())}
+        # A copy is one step. A list of items is not: while it is made, the garbage collector of Python 3.11
+        # may run a finalizer, and without the GIL another thread may run, that meets a new provider.
+        return {name: _status(memory) for name, memory in self._known.copy().items()}
 
     def cool_down(self, name: str, seconds: Seconds | None = None) -> None:
         """Start a cooldown by hand, or set the end of the one that runs.
@@ -212,8 +214,10 @@ class BreakerCooldownTracker(CooldownTracker):
     def _all(self) -> list[Memory]:
         """Return everybody known, and who was forgotten while somebody held a permit or a handle."""
         with self._lock:
-            everybody = [*list(self._known.values()), *self._forgotten.values()]
-        return list({id(memory): memory for memory in everybody}.values())
+            # Not values(): a finalizer that forgets somebody meanwhile would end its iteration.
+            forgotten = [reference() for reference in self._forgotten.valuerefs()]
+            everybody = [*self._known.copy().values(), *forgotten]
+        return list({id(memory): memory for memory in everybody if memory is not None}.values())
 
     def _find(self, name: str) -> Memory | None:
         name = _checks.name("name", name)
@@ -231,7 +235,8 @@ class BreakerCooldownTracker(CooldownTracker):
                 memory = Memory(
                     name, self._overrides.get(name, self._rules), self._random, self._known, self._published
                 )
-            self._known[name] = memory
+            # While it was built, a finalizer may have come back here and met the same name.
+            memory = self._known.setdefault(name, memory)
             memory.publish()
             overflows = len(self._known) > self._room and self._tidy_locked(memory)
         if overflows:  # outside the lock: handlers are the user's code
@@ -249,7 +254,7 @@ class BreakerCooldownTracker(CooldownTracker):
         eighth = self._max_providers // 8
         surplus = len(self._known) - (self._max_providers - eighth)
         # A copy: a forgotten memory may come back to life meanwhile, without the lock.
-        known = list(self._known.values())
+        known = self._known.copy().values()
         idle = [memory for memory in known if memory is not newest and memory.era.look() is None]
         idle.sort(key=lambda memory: (not _is_healthy(memory), memory.touched))
         for memory in idle[:surplus]:
@@ -262,7 +267,8 @@ class BreakerCooldownTracker(CooldownTracker):
     def _forget_locked(self, memory: Memory) -> None:
         touched = memory.touched
         self._forgotten[memory.provider] = memory
-        del self._known[memory.provider]
+        # A finalizer that came back here may have tidied up, too.
+        self._known.pop(memory.provider, None)
         self._published.pop(memory.provider, None)
         # An outcome that came in meanwhile was either written before the deletion, and is seen
         # here, or after it, and has put the memory in again itself.
@@ -278,7 +284,7 @@ class BreakerCooldownTracker(CooldownTracker):
         self._published.clear()
         for memory in self._all():
             memory.renew()
-        for memory in self._known.values():
+        for memory in self._known.copy().values():
             memory.publish()
 
 

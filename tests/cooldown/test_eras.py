@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Any
 
 import pybreaker
 import pytest
@@ -45,6 +47,24 @@ class MeddlingLock:
         self, kind: type[BaseException] | None, error: object, traceback: TracebackType | None
     ) -> None:
         self._lock.release()
+
+
+@contextlib.contextmanager
+def collecting_often(meddle: Callable[[], object]) -> Iterator[None]:
+    """Have the garbage collector run as often as it can, and `meddle` each time, as a finalizer might."""
+
+    def run(phase: str, _facts: object) -> None:
+        if phase == "start":
+            meddle()
+
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(run)
+    gc.set_threshold(1)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(run)
 
 
 def memory_of(tracker: BreakerCooldownTracker, name: str = "grok") -> Memory:
@@ -252,6 +272,50 @@ class TestFinalizers:
         threading.Thread(target=collect, daemon=True).start()
         assert done.wait(10)
         assert tracker.snapshot()["grok"].failures == 1
+
+    @pytest.mark.parametrize("look", ["snapshot", "reset_all"])
+    def test_may_meet_a_new_provider_while_all_are_looked_at(self, look: str) -> None:
+        """However often the collector runs while they are listed."""
+        tracker = BreakerCooldownTracker(max_providers=10_000)
+        handles = [tracker.breaker(f"known-{number}") for number in range(50)]
+        with collecting_often(lambda: handles.append(tracker.breaker(f"new-{len(handles)}"))):
+            for _ in range(5):
+                getattr(tracker, look)()
+        assert len(handles) > 50
+
+    def test_may_meet_the_name_that_is_being_met(self) -> None:
+        """One name is one breaker, also when a finalizer comes back while it is built."""
+        tracker = BreakerCooldownTracker()
+        breakers: list[pybreaker.CircuitBreaker] = []
+        comes_back = iter([True])
+
+        class Meddling(Memory):
+            def __init__(self, *arguments: Any) -> None:
+                super().__init__(*arguments)
+                if next(comes_back, False):
+                    breakers.append(tracker.breaker("grok"))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("fallback_exec.cooldown.breaker.Memory", Meddling)
+            breakers.append(tracker.breaker("grok"))
+        assert breakers[0] is breakers[1] is tracker.breaker("grok")
+
+    def test_may_tidy_up_while_it_is_tidied_up(self) -> None:
+        """Who was chosen to be forgotten may have been forgotten already."""
+        tracker = BreakerCooldownTracker(max_providers=8)
+        names = iter([f"met-by-a-finalizer-{number}" for number in range(30)])
+        forgotten = tracker._forgotten
+
+        class Meddling(weakref.WeakValueDictionary[str, Memory]):
+            def __setitem__(self, name: str, value: Memory) -> None:
+                forgotten[name] = value
+                for other in names:
+                    tracker.breaker(other)
+
+        tracker._forgotten = Meddling()
+        for number in range(20):
+            tracker.breaker(f"healthy-{number}")
+        assert len(tracker.snapshot()) <= 8
 
 
 class TestPublishing:
