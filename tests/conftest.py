@@ -14,6 +14,8 @@ from hypothesis import settings
 import fallback_exec
 from helpers import Records, logger_with
 
+pytest_plugins = ["no_skips"]
+
 # No test may depend on how fast the machine is.
 settings.register_profile("fallback_exec", deadline=None)
 settings.load_profile("fallback_exec")
