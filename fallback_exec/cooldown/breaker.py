@@ -67,7 +67,7 @@ class BreakerCooldownTracker(CooldownTracker):
             one may begin. None: the larger of 60 s and the provider's `reset_timeout`.
         overrides: `BreakerSettings` for single providers, by name; what they leave None is as here.
         max_providers: How many providers are remembered. Running cooldowns and probes under way are
-            never forgotten and may exceed it, which is logged once.
+            never forgotten and may exceed it, which is logged once; an eighth of it is left to others then.
 
     Raises:
         InvalidConfigError: a setting is out of its range or of the wrong type.
@@ -246,21 +246,24 @@ class BreakerCooldownTracker(CooldownTracker):
     def _tidy_locked(self, newest: Memory) -> bool:
         """Forget providers, those with nothing to lose first, the longest untouched first.
 
-        An eighth of the room is made at a time, which spreads the cost of looking at all of them.
+        An eighth of the room is made at a time, which spreads the cost of looking at all of them. Another
+        eighth is left to them in any case: beside cooldowns that exceed `max_providers`, no provider
+        could otherwise gather its failures.
 
         Returns:
             True when, for the first time, more of them than `max_providers` must be kept.
         """
         eighth = self._max_providers // 8
-        surplus = len(self._known) - (self._max_providers - eighth)
         # A copy: a forgotten memory may come back to life meanwhile, without the lock.
         known = self._known.copy().values()
         idle = [memory for memory in known if memory is not newest and memory.era.look() is None]
         idle.sort(key=lambda memory: (not _is_healthy(memory), memory.touched))
-        for memory in idle[:surplus]:
+        busy = len(known) - len(idle)
+        surplus = len(idle) - max(eighth, self._max_providers - eighth - busy)
+        for memory in idle[: max(0, surplus)]:
             self._forget_locked(memory)
         self._room = max(self._max_providers, len(self._known) + max(eighth, len(self._known) // 8))
-        overflows = len(self._known) > self._max_providers and not self._has_warned
+        overflows = busy > self._max_providers and not self._has_warned
         self._has_warned = self._has_warned or overflows
         return overflows
 

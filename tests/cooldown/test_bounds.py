@@ -66,6 +66,23 @@ class TestManyNames:
         assert fail(tracker, f"failing-{MANY - 800}") is True
         assert fail(tracker, "failing-0") is False
 
+    def test_cooling_ones_lose_nothing_else(self) -> None:
+        """Beside 100,000 cooldowns that run, no probe under way is forgotten, and no recent failure."""
+        tracker = BreakerCooldownTracker(fail_max=2, reset_timeout=3600)
+        tracker.breaker("probed").half_open()
+        probe = tracker.acquire("probed")
+        assert isinstance(probe, Permit)
+        for number in range(MANY):
+            tracker.cool_down(f"cooling-{number}")
+            if number % 1000 == 0:
+                assert fail(tracker, f"failing-{number}") is False
+        known = tracker.snapshot()
+        assert all(known[f"cooling-{number}"].cooldown_remaining > 0.0 for number in range(MANY))
+        assert tracker.is_available("probed") is False
+        assert all(fail(tracker, f"failing-{number}") for number in range(0, MANY, 1000))
+        probe.success()
+        assert tracker.snapshot()["probed"].state == "closed"
+
     def test_cooling_ones_are_all_remembered(self, caplog: pytest.LogCaptureFixture) -> None:
         """As long as their cooldowns run, with one warning; afterwards they make room."""
         with freeze_time("2026-01-01") as clock:
