@@ -21,6 +21,7 @@ from fallback_exec import (
     Strategy,
     execute,
 )
+from memory_per_provider import bytes_per_provider
 
 DOWN = ConnectionError("down")
 MANY = 100_000
@@ -96,6 +97,14 @@ class TestManyNames:
             for number in range(20_000):
                 tracker.breaker(f"healthy-{number}")
             assert len(tracker.snapshot()) <= 1024
+
+
+class TestBytes:
+    """What a provider costs."""
+
+    def test_an_idle_provider_takes_about_a_kilobyte(self) -> None:
+        """The figure that docs/hazards.md gives, with some room for another version of Python."""
+        assert bytes_per_provider() < 1500
 
 
 @pytest.mark.usefixtures("no_collector")
