@@ -21,8 +21,12 @@ from fallback_exec import (
     BreakerSettings,
     CooldownStatus,
     Cooling,
+    ExecuteConfig,
     InvalidConfigError,
+    NamedProvider,
     Permit,
+    Strategy,
+    execute,
 )
 
 DOWN = ConnectionError("down")
@@ -765,7 +769,7 @@ class TestClock:
         clock.tick(timedelta(days=365))
         assert tracker.is_available("grok") is True
 
-    @pytest.mark.parametrize("look", ["is_available", "cooldown_remaining", "snapshot", "acquire"])
+    @pytest.mark.parametrize("look", ["is_available", "cooldown_remaining", "snapshot", "acquire", "execute"])
     def test_a_step_back_moves_the_end_back(self, clock: FrozenDateTimeFactory, look: str) -> None:
         """After a step back of an hour a cooldown of 30 s is over 30 s after the next look."""
         tracker = open_tracker()
@@ -773,6 +777,12 @@ class TestClock:
         clock.tick(timedelta(hours=-1))
         if look == "snapshot":
             tracker.snapshot()
+        elif look == "execute":
+            config = ExecuteConfig(strategy=Strategy.FALLBACK, cooldown=tracker)
+            chain = [NamedProvider("grok", None), NamedProvider("gemini", None)]
+            result = execute(chain, config, lambda provider: provider.name)
+            assert result.response == "gemini"
+            assert result.attempts[0].cooldown_remaining == 30.0
         else:
             getattr(tracker, look)("grok")
         assert tracker.cooldown_remaining("grok") == 30.0

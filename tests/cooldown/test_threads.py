@@ -408,7 +408,29 @@ class TestFrozenTime:
         """Return what is left of the cooldown, asked from that many frames down."""
         return self.look(tracker, depth - 1) if depth else tracker.cooldown_remaining("grok")
 
-    @pytest.mark.parametrize("depth", range(8))
+    @pytest.mark.parametrize("depth", range(11))
+    def test_the_clock_is_frozen_in_a_thread_s_own_run(
+        self, clock: FrozenDateTimeFactory, depth: int
+    ) -> None:
+        """However near to the frames of `threading`: in `run()` itself, and in calls further down."""
+        tracker = BreakerCooldownTracker()
+        tracker.cool_down("grok", 30)
+        clock.tick(12)
+        look = self.look
+        seen: list[float] = []
+
+        class Worker(threading.Thread):
+            def run(self) -> None:
+                seen.append(look(tracker, depth))
+                story = execute([GROK, TERMINUS], config_of(tracker), lambda _: "answer").attempts
+                seen.append(story[0].cooldown_remaining or 0.0)
+
+        worker = Worker()
+        worker.start()
+        worker.join(PATIENCE)
+        assert seen == [18.0] * 2
+
+    @pytest.mark.parametrize("depth", range(11))
     def test_the_clock_is_frozen_at_every_depth(self, clock: FrozenDateTimeFactory, depth: int) -> None:
         """In the main thread, a bare thread and a pool's worker alike."""
         tracker = BreakerCooldownTracker()
