@@ -871,6 +871,21 @@ class TestNames:
             permit_of(tracker, f"healthy-{number}").success()
         assert len(tracker.snapshot()) <= 16
 
+    @pytest.mark.usefixtures("clock")
+    def test_failures_beside_many_cooldowns_are_kept_without_a_warning(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Room is left for an eighth of the bound; it is cooldowns that are warned of, not failures."""
+        tracker = BreakerCooldownTracker(fail_max=2, max_providers=16)
+        for number in range(15):
+            tracker.cool_down(f"cooling-{number}")
+        for number in range(50):
+            permit_of(tracker, f"failing-{number}").failure(DOWN)
+        assert len(tracker.snapshot()) <= 15 + 16 // 8 + 2  # room is made when two more have come
+        assert permit_of(tracker, "failing-49").failure(DOWN) is True
+        assert permit_of(tracker, "failing-48").failure(DOWN) is True
+        assert caplog.records == []
+
     def test_live_probes_are_kept(self, clock: FrozenDateTimeFactory) -> None:
         """A probe under way is not doubled because its provider was forgotten."""
         tracker = open_tracker(max_providers=2)
