@@ -17,6 +17,9 @@ from fallback_exec import AllProvidersFailedError, ExecuteConfig, NamedProvider,
 #: A path of the server's that answers nothing: it hangs up.
 HANG_UP = "0"
 
+#: What both SDKs send in a header.
+API_KEY = "not-really-a-key"
+
 _BODY = json.dumps({"error": {"type": "trouble", "message": "slow down"}}).encode()
 
 
@@ -54,13 +57,13 @@ def refusing_server() -> Iterator[str]:
 
 def ask_openai(url: str) -> object:
     """Ask for a completion, once."""
-    with openai.OpenAI(api_key="secret", base_url=url, max_retries=0) as client:
+    with openai.OpenAI(api_key=API_KEY, base_url=url, max_retries=0) as client:
         return client.chat.completions.create(model="any", messages=[{"role": "user", "content": "hello"}])
 
 
 def ask_anthropic(url: str) -> object:
     """Ask for a message, once."""
-    with anthropic.Anthropic(api_key="secret", base_url=url, max_retries=0) as client:
+    with anthropic.Anthropic(api_key=API_KEY, base_url=url, max_retries=0) as client:
         return client.messages.create(
             model="any", max_tokens=1, messages=[{"role": "user", "content": "hello"}]
         )

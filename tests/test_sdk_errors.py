@@ -15,7 +15,7 @@ import pytest
 
 from fallback_exec import AllProvidersFailedError, StandInError
 from helpers import PATIENCE
-from sdk_vendors import HANG_UP, failing_sdks, raise_failing_sdks, refusing_server
+from sdk_vendors import API_KEY, HANG_UP, failing_sdks, raise_failing_sdks, refusing_server
 
 KINDS: dict[str, tuple[type[Exception], type[Exception]]] = {
     "400": (openai.BadRequestError, anthropic.BadRequestError),
@@ -88,6 +88,14 @@ class TestErrorsOfSdks:
         """As themselves where they can, else as a stand-in with the same name and text."""
         error = failing_sdks(f"{url}/{trouble}")
         assert_arrived(travel(error), error)
+
+    @every_trouble
+    def test_leave_their_requests_behind_as_stand_ins(self, url: str, trouble: str) -> None:
+        """A stand-in is text: the request, whose headers hold the API key, does not travel with it."""
+        first, _ = failing_sdks(f"{url}/{trouble}").exceptions
+        assert API_KEY.encode() in pickle.dumps(first)
+        stood_in, _ = pickle.loads(pickle.dumps(failing_sdks(f"{url}/{trouble}"))).exceptions
+        assert API_KEY.encode() not in pickle.dumps(stood_in)
 
     @every_trouble
     def test_are_shared_by_a_copy(self, url: str, trouble: str) -> None:
