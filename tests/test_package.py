@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,18 @@ class TestTyping:
     def test_marker_is_there(self) -> None:
         """`py.typed` lies beside the modules, also in the wheel."""
         assert importlib.resources.files(fallback_exec).joinpath("py.typed").is_file()
+
+
+class TestGroups:
+    """What developers install."""
+
+    def test_have_no_stubs(self) -> None:
+        """All dependencies are typed inline: stubs beside them would hide what they say of themselves."""
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+        declared = [each for group in project["dependency-groups"].values() for each in group]
+        names = [each for each in declared if isinstance(each, str)]
+        assert "pytest>=8.4" in names
+        assert [name for name in names if name.startswith("types-")] == []
 
 
 class TestDistribution:

@@ -355,6 +355,12 @@ class TestOurUse:
                 if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("breaker"):
                     assert not node.attr.startswith("_"), ast.unparse(node)
 
+    def test_neither_exclusions_nor_listeners_are_used(self) -> None:
+        """What is no failure is not told to pybreaker, and nobody listens."""
+        breaker = fallback_exec.BreakerCooldownTracker().breaker("grok")
+        assert breaker.excluded_exceptions == ()
+        assert breaker.listeners == ()
+
     def test_our_attributes_do_not_hide_those_of_the_storage(self) -> None:
         """What `Memory` calls its own is not what pybreaker's storage calls its own."""
         theirs = set(vars(CircuitMemoryStorage("closed")))

@@ -158,6 +158,11 @@ class TestExecuteResult:
         story = (Attempt("grok", Outcome.SUCCESS, None, 1.5, None),)
         assert ExecuteResult("a cat", "grok", 1.5, 1, was_terminus=False, attempts=story).attempts == story
 
+    def test_is_a_plain_object_with_slots(self) -> None:
+        """One is made at each call: nothing checks or freezes what is written, which would take longer."""
+        assert "__setattr__" not in vars(ExecuteResult)
+        assert not hasattr(ExecuteResult("answer", "grok", 0.1, 1, was_terminus=False), "__dict__")
+
     def test_shows_the_answer_and_its_facts(self) -> None:
         """The repr is short: it leaves the story out."""
         assert repr(ExecuteResult("a cat", "grok", 1.5, 1, was_terminus=False)) == (
