@@ -245,6 +245,15 @@ class TestStates:
         clock.tick(3600)
         assert breaker.current_state == "open"
 
+    def test_a_clock_that_steps_back_prolongs_it(self, clock: FrozenDateTimeFactory) -> None:
+        """After a step back of an hour, a timeout of 30 s is not over for an hour."""
+        breaker = CircuitBreaker(reset_timeout=30)
+        breaker.open()
+        clock.tick(-3600)
+        clock.tick(3599)
+        with pytest.raises(CircuitBreakerError):
+            breaker.call(str)
+
     def test_reading_state_may_write(self) -> None:
         """A look at `state` forgets failures and calls listeners, where the storage has changed."""
         transitions = Transitions()

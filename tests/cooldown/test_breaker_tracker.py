@@ -502,6 +502,21 @@ class TestByHand:
         permit.success()
         assert state_of(tracker) == "closed"
 
+    @pytest.mark.parametrize("seconds", [5.0, 300.0])
+    def test_seconds_given_by_hand_outlive_the_breaker_s_timeout(
+        self, clock: FrozenDateTimeFactory, seconds: float
+    ) -> None:
+        """The breaker's own timeout decides nothing: not when it is longer, not when it has passed."""
+        tracker = BreakerCooldownTracker(reset_timeout=30)
+        tracker.cool_down("grok", seconds)
+        clock.tick(timedelta(seconds=seconds) - MICROSECOND)
+        assert cooling_of(tracker) > 0.0
+        assert permit_of(tracker, force=True).failure(DOWN) is False
+        clock.tick(MICROSECOND)
+        assert tracker.snapshot()["grok"].openings == 1
+        permit_of(tracker).success()
+        assert state_of(tracker) == "closed"
+
     def test_cool_down_after_the_end_is_a_new_opening(self, clock: FrozenDateTimeFactory) -> None:
         """An elapsed cooldown is half-open, so the permits from before are stale."""
         tracker = open_tracker()
