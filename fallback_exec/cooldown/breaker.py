@@ -292,7 +292,8 @@ class BreakerCooldownTracker(CooldownTracker):
 
 
 def _is_healthy(memory: Memory) -> bool:
-    return isinstance(memory.era, Closed) and not memory.era.failures
+    era = memory.era  # looked at once: a hand may open the breaker at any moment
+    return isinstance(era, Closed) and not era.failures
 
 
 def _status(memory: Memory) -> CooldownStatus:

@@ -17,7 +17,7 @@ from freezegun.api import FrozenDateTimeFactory
 
 from fallback_exec import BreakerCooldownTracker, Cooling, Permit
 from fallback_exec._clock import Countdown
-from fallback_exec.cooldown.eras import Memory, feed_failure, feed_success
+from fallback_exec.cooldown.eras import Era, Memory, feed_failure, feed_success
 
 DOWN = ConnectionError("down")
 
@@ -253,6 +253,28 @@ class TestTidying:
         for number in range(8):
             tracker.breaker(f"healthy-{number}")
         assert tracker.snapshot()["grok"].failures == {"failure": 1, "opening": 2}[event]
+
+    def test_looks_at_an_era_once(self) -> None:
+        """A hand that opens between two looks is not taken for a closed breaker with failures."""
+        tracker = BreakerCooldownTracker()
+        breaker = tracker.breaker("grok")
+        hands = [breaker.open]
+
+        class Handled(Memory):
+            @property
+            def era(self) -> Era:
+                era: Era = self.__dict__["era"]
+                if hands:
+                    hands.pop()()
+                return era
+
+            @era.setter
+            def era(self, era: Era) -> None:
+                self.__dict__["era"] = era
+
+        memory_of(tracker).__class__ = Handled
+        tracker.reset_all()
+        assert tracker.snapshot()["grok"].state == "open"
 
 
 class TestFinalizers:
