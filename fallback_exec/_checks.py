@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
 import operator
 from datetime import timedelta
+from typing import cast
 
 from fallback_exec.errors import InvalidConfigError
 
@@ -19,13 +21,11 @@ LONGEST = 1e9
 
 def real(setting: str, value: object, rule: str) -> float:
     """Return a finite real number as a float; NaN, the infinities, bools and strings are refused."""
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        try:
+    with contextlib.suppress(Exception):  # a number of the user's own class may raise what it likes
+        if isinstance(value, numbers.Real) and not isinstance(value, bool):
             number = float(value)
-        except OverflowError:
-            number = math.inf
-        if math.isfinite(number):
-            return number
+            if math.isfinite(number):
+                return number
     raise InvalidConfigError(setting, value, rule)
 
 
@@ -44,25 +44,23 @@ def real_between(setting: str, value: object, low: float, high: float) -> float:
 
 def whole(setting: str, value: object) -> int:
     """Return a whole number of at least 1."""
-    rule = "must be a whole number of at least 1"
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        number = operator.index(value)
-        if number >= 1:
-            return number
-    raise InvalidConfigError(setting, value, rule)
+    with contextlib.suppress(Exception):  # as above
+        if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+            number = operator.index(value)
+            if number >= 1:
+                return number
+    raise InvalidConfigError(setting, value, "must be a whole number of at least 1")
 
 
 def seconds(setting: str, value: object) -> float:
     """Return a duration, given in seconds or as a timedelta, as finite float seconds of either sign."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return real(setting, value, "must be a finite number of seconds or a timedelta")
+    return _duration(setting, value, "must be a finite number of seconds or a timedelta")
 
 
 def positive_seconds(setting: str, value: object) -> float:
     """Return a duration above 0 and at most `LONGEST`."""
     rule = f"must be a finite number of seconds or a timedelta, above 0 and at most {LONGEST:g}"
-    number = value.total_seconds() if isinstance(value, timedelta) else real(setting, value, rule)
+    number = _duration(setting, value, rule)
     if 0.0 < number <= LONGEST:
         return number
     raise InvalidConfigError(setting, value, rule)
@@ -70,7 +68,16 @@ def positive_seconds(setting: str, value: object) -> float:
 
 def name(setting: str, value: object) -> str:
     """Return a provider's name, a non-empty string, as a plain `str`."""
-    if not isinstance(value, str) or not value:
+    # The type is asked, not isinstance(), which believes what an object says of itself, as a mock does.
+    # A subclass of str (an enum's member, say) may print, compare and be true differently.
+    plain = str.__str__(value) if issubclass(type(value), str) else ""
+    if not plain:
         raise InvalidConfigError(setting, value, "must be a non-empty string")
-    # A subclass (an enum's member, say) may print and compare differently.
-    return value if type(value) is str else str.__str__(value)
+    return plain
+
+
+def _duration(setting: str, value: object, rule: str) -> float:
+    # As above: a subclass may count its seconds differently.
+    if issubclass(type(value), timedelta):
+        return timedelta.total_seconds(cast("timedelta", value))
+    return real(setting, value, rule)

@@ -28,10 +28,15 @@ def one_line(text: str) -> str:
 def error_text(error: BaseException) -> str:
     """Return the error's text in one line; its class's name where that is empty or cannot be had."""
     try:
-        text = str(error)
+        text = one_line(str(error))
     except Exception:
         text = ""
-    return one_line(text or type(error).__name__)
+    return text or class_name(error)
+
+
+def class_name(value: object, name: str = "__name__") -> str:
+    """Return the name of the object's class in one line, whatever its metaclass says."""
+    return one_line(type.__dict__[name].__get__(type(value)))
 
 
 def brief(value: object) -> str:
@@ -39,7 +44,7 @@ def brief(value: object) -> str:
     try:
         return one_line(_brief.repr(value))
     except Exception:
-        return f"<{type(value).__name__} that cannot be shown>"
+        return f"<{class_name(value)} that cannot be shown>"
 
 
 def whole_seconds(seconds: float) -> float:

@@ -80,10 +80,8 @@ class Deadline:
 
 def as_deadline(value: Deadline | Seconds | None) -> Deadline | None:
     """Return the `deadline` argument of an execution as a `Deadline` that runs from now."""
-    if value is None or isinstance(value, Deadline):
-        return value
     try:
-        return Deadline(value)
-    except InvalidConfigError:
+        return value if value is None or isinstance(value, Deadline) else Deadline(value)
+    except Exception:  # isinstance() asks the value what it is, and it may answer by an error
         rule = "must be a Deadline, a finite number of seconds or a timedelta"
         raise InvalidConfigError("deadline", value, rule) from None

@@ -116,7 +116,8 @@ def _try_in_turn(
                 raise
             else:
                 latency = time.perf_counter() - started
-                if isinstance(response, CoroutineType):
+                # Not isinstance(), which would ask the answer, a lazy object say, what it is.
+                if type(response) is CoroutineType:
                     _release(permit, name, logger)
                     _refuse_coroutine(response, fn, rows)
                 _count_success(permit, name, logger)
@@ -228,10 +229,9 @@ def _release(permit: Permit, name: str, logger: Logger) -> None:
         emit(logger, _log.TRACKER_FAILED, name, "release", failure)
 
 
-def _refuse_coroutine(
-    response: CoroutineType[object, object, object], fn: object, rows: list[Row]
-) -> NoReturn:
+def _refuse_coroutine(response: object, fn: object, rows: list[Row]) -> NoReturn:
     """Close a coroutine that nobody would await, and say whose fault it is."""
+    assert isinstance(response, CoroutineType)  # noqa: S101  # for the type checker
     with contextlib.suppress(Exception):  # one that had begun may refuse
         response.close()
     rule = "must be a plain function, and must not return a coroutine"

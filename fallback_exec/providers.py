@@ -58,9 +58,8 @@ def check_providers(providers: Sequence[P]) -> tuple[tuple[P, ...], list[str]]:
         NoProvidersError: there are none.
         InvalidConfigError: not a sequence, or one of them has no usable name.
     """
-    if type(providers) is not list and type(providers) is not tuple:
-        _check_sequence(providers)
-    chain = tuple(providers)
+    plain = type(providers) is list or type(providers) is tuple
+    chain = tuple(providers) if plain else _read_sequence(providers)
     if not chain:
         raise NoProvidersError(f"no providers: providers must hold at least one, got {brief(providers)}")
     names = []
@@ -81,15 +80,22 @@ def is_exempt(name: str) -> bool:
     return name in fallback_exec.EXEMPT_PROVIDERS
 
 
-def _check_sequence(providers: object) -> None:
-    if isinstance(providers, (str, bytes, bytearray)) or not isinstance(providers, Sequence):
-        raise InvalidConfigError("providers", providers, "must be a sequence of providers, such as a list")
+def _read_sequence(providers: Sequence[P]) -> tuple[P, ...]:
+    rule = "must be a sequence of providers, such as a list"
+    try:
+        if isinstance(providers, Sequence) and not isinstance(providers, (str, bytes, bytearray)):
+            return tuple(providers)
+    except Exception as error:
+        raise InvalidConfigError("providers", providers, rule) from error
+    raise InvalidConfigError("providers", providers, rule)
 
 
 def _plain_name(chain: Sequence[object], provider: object, name: object) -> str:
-    if not isinstance(name, str) or not name:
-        raise _bad_name(chain, provider, f"must have a non-empty string as its name, not {brief(name)}")
-    return _checks.name("name", name)
+    try:
+        return _checks.name("name", name)
+    except InvalidConfigError:
+        rule = f"must have a non-empty string as its name, not {brief(name)}"
+        raise _bad_name(chain, provider, rule) from None
 
 
 def _bad_name(chain: Sequence[object], provider: object, rule: str) -> InvalidConfigError:

@@ -42,11 +42,10 @@ class Rules:
     def cooldown(self, reopenings: int) -> float:
         """Return the seconds of a cooldown after that many failed probes in a row, without jitter."""
         limit = max(self.reset_timeout, self.max_reset_timeout)
-        if self.backoff_factor == 1.0:
-            return self.reset_timeout
-        # The exponent that reaches the limit: a larger one could overflow the power.
-        enough = math.ceil(math.log(limit / self.reset_timeout) / math.log(self.backoff_factor))
-        return min(limit, self.reset_timeout * self.backoff_factor ** min(reopenings, enough))
+        try:
+            return min(limit, self.reset_timeout * self.backoff_factor**reopenings)
+        except OverflowError:
+            return limit
 
     def overridden(self, settings: BreakerSettings) -> Rules:
         """Return these rules with everything that `settings` sets."""
@@ -115,11 +114,11 @@ def check_overrides(overrides: object) -> dict[str, BreakerSettings]:
         return {}
     if not isinstance(overrides, Mapping):
         raise InvalidConfigError("overrides", overrides, "must be a mapping of names to BreakerSettings")
-    for name, settings in overrides.items():
-        _checks.name("overrides", name)
+    by_name = {_checks.name("overrides", name): settings for name, settings in overrides.items()}
+    for name, settings in by_name.items():
         if not isinstance(settings, BreakerSettings):
             raise InvalidConfigError(f"overrides[{name!r}]", settings, "must be BreakerSettings")
-    return dict(overrides)
+    return by_name
 
 
 def _unless_none(
