@@ -103,10 +103,10 @@ def _try_in_turn(
                 else:
                     permit = standing
             attempt_num += 1
-            if debug:
-                emit(logger, _log.ATTEMPTING, name, attempt_num, is_terminus, position, total)
-            started = time.perf_counter()
             try:
+                if debug:
+                    emit(logger, _log.ATTEMPTING, name, attempt_num, is_terminus, position, total)
+                started = time.perf_counter()
                 response = fn(provider)
             except Exception as caught:
                 latency = time.perf_counter() - started

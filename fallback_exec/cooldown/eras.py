@@ -30,7 +30,9 @@ place where eras begin, and no change goes unseen.
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
+import weakref
 from random import Random
 from threading import get_ident
 from typing import Literal, TypeAlias, overload
@@ -109,33 +111,35 @@ class Open:
 class HalfOpen:
     """The cooldown is over and one probe at a time decides."""
 
-    __slots__ = ("lease", "reopenings")
+    __slots__ = ("probe", "reopenings")
 
     state = STATE_HALF_OPEN
 
     def __init__(self, reopenings: int) -> None:
         self.reopenings = reopenings
-        # The probe under way. Replaced under the memory's lock.
-        self.lease: Lease | None = None
+        # The probe under way: its permit alone keeps the lease alive. Replaced under the memory's lock.
+        self.probe: weakref.ref[Lease] | None = None
+
+    def lease(self) -> Lease | None:
+        """Return the lease of the probe under way, None where it was given back or its permit dropped."""
+        return None if self.probe is None else self.probe()
 
     def look(self) -> Cooling | None:
         """Return a cooldown of no known length while a probe is under way, None when one may begin."""
-        return Cooling(0.0) if self.lease is not None and self.lease.is_held() else None
+        lease = self.lease()
+        return Cooling(0.0) if lease is not None and lease.countdown.remaining() else None
 
 
 class Lease:
-    """The right to probe, for a limited time."""
+    """The right to probe, for a limited time. Given back by being dropped.
 
-    __slots__ = ("countdown", "returned")
+    So no finalizer of ours is needed, which a signal's handler could interrupt, and no lock.
+    """
+
+    __slots__ = ("__weakref__", "countdown")
 
     def __init__(self, seconds: float) -> None:
         self.countdown = Countdown(seconds)
-        # A plain store, so that a finalizer can make it.
-        self.returned = False
-
-    def is_held(self) -> bool:
-        """Return whether the probe is still under way, as far as one can know."""
-        return not self.returned and self.countdown.remaining() > 0.0
 
 
 # next() on a count is atomic under the GIL; without it two providers may draw the same number, which
@@ -148,52 +152,49 @@ Era: TypeAlias = Closed | Open | HalfOpen
 class AttemptPermit(Permit):
     """The permit of one attempt while the breaker is not closed: a probe, or a forced terminus."""
 
-    __slots__ = ("_era", "_lease", "_memory", "cooling")
+    __slots__ = ("_era", "_memory", "cooling", "lease")
 
     def __init__(
         self, memory: Memory, era: Open | HalfOpen, lease: Lease | None, cooling: Cooling | None
     ) -> None:
         self._memory = memory
         self._era: Open | HalfOpen | None = era
-        self._lease = lease
+        self.lease = lease
         self.cooling = cooling
 
     def success(self) -> None:
         """Tell that the provider is back."""
-        self._memory.succeed(self._spend())
-        self._return_lease()
+        try:
+            self._memory.succeed(self._spend())
+        finally:
+            self.lease = None
 
     def failure(self, error: Exception) -> bool:
         """Tell that it is not."""
-        return self._memory.fail(self._spend(), error)
+        try:
+            return self._memory.fail(self._spend(), error)
+        finally:
+            self.lease = None
 
     def release(self) -> None:
         """Give the probe back."""
         self._spend()
-        self._return_lease()
+        self.lease = None
 
     def _spend(self) -> Open | HalfOpen | None:
         """Return the era the first time, None ever after: one permit, one outcome."""
         era, self._era = self._era, None
         return era
 
-    def _return_lease(self) -> None:
-        if self._lease is not None:
-            self._lease.returned = True
 
-    def __del__(self) -> None:
-        # May run at any moment, in any thread, also while the memory's lock is held: so no
-        # lock is taken here. The next caller finds the lease returned.
-        self._return_lease()
-
-
-@attrs.frozen
+@attrs.define
 class Opening:
-    """How the opening is to be that the thread is about to make."""
+    """How the opening is to be that the thread is about to make, and the countdown once it is made."""
 
     thread: int
     seconds: float
     reopenings: int
+    countdown: Countdown | None = None
 
 
 class Memory(CircuitMemoryStorage):
@@ -261,6 +262,9 @@ class Memory(CircuitMemoryStorage):
     @state.setter
     def state(self, state: str) -> None:
         era = self.era
+        # An interruption between here and `_touch()` must not leave a permit of the past on show: its
+        # outcomes would be stale for ever. Where nothing is shown, execution asks.
+        self._standing.pop(self.provider, None)
         if state == STATE_OPEN:
             self._open(era)
         elif state == STATE_HALF_OPEN:
@@ -290,10 +294,12 @@ class Memory(CircuitMemoryStorage):
         if opening is None or opening.thread != get_ident():  # by hand
             opening = Opening(get_ident(), self._rules.reset_timeout, era.reopenings)
         if isinstance(era, Open) and era.look():
-            era.countdown = Countdown(opening.seconds)
+            era.countdown = opening.countdown = Countdown(opening.seconds)
         else:
+            opened = Open(opening.seconds, opening.reopenings)
+            opening.countdown = opened.countdown
             self.openings += 1
-            self.era = Open(opening.seconds, opening.reopenings)
+            self.era = opened
 
     def _touch(self) -> None:
         self.touched = next(_touches)
@@ -345,12 +351,15 @@ class Memory(CircuitMemoryStorage):
         era = self.era
         if isinstance(era, Closed) or era.look():
             return self.acquire(force=force)
-        if isinstance(era, Open) or (era.lease is not None and not era.lease.returned):
+        if isinstance(era, Open) or era.lease() is not None:
             # A lost probe is followed by another in a new era, so that its outcome is stale.
             self.breaker.half_open()
             return self._claim_locked(force)
-        era.lease = Lease(self._rules.lease)
-        return AttemptPermit(self, era, era.lease, None)
+        # Claimed last, by somebody who can give it back: an interruption may come at any step.
+        lease = Lease(self._rules.lease)
+        permit = AttemptPermit(self, era, lease, None)
+        era.probe = weakref.ref(lease)
+        return permit
 
     def succeed(self, era: Era | None) -> None:
         """Take the success of an attempt of that era."""
@@ -369,19 +378,21 @@ class Memory(CircuitMemoryStorage):
                 return False
             self.last_error = text
             started = self._fail_locked(era)
-        if started:
-            self._add_jitter()
-        return started
+        if started is None:
+            return False
+        self._add_jitter(started)
+        return True
 
-    def _fail_locked(self, era: Era) -> bool:
+    def _fail_locked(self, era: Era) -> Opening | None:
+        """Count the failure. Returns the opening that it made, if any."""
         if isinstance(era, Open):
             if era.look():
-                return False
+                return None
             self.breaker.half_open()
         reopenings = 0 if isinstance(era, Closed) else era.reopenings + 1
-        self._opening = Opening(get_ident(), self._rules.cooldown(reopenings), reopenings)
+        opening = self._opening = Opening(get_ident(), self._rules.cooldown(reopenings), reopenings)
         try:
-            return feed_failure(self.breaker)
+            return opening if feed_failure(self.breaker) else None
         finally:
             self._opening = None
 
@@ -389,29 +400,27 @@ class Memory(CircuitMemoryStorage):
         """Begin a cooldown of that many seconds, or set the end of the one that runs."""
         with self._lock:
             length = self._rules.reset_timeout if seconds is None else seconds
-            self._opening = Opening(get_ident(), length, self.era.reopenings)
+            opening = self._opening = Opening(get_ident(), length, self.era.reopenings)
             try:
                 self.breaker.open()
             finally:
                 self._opening = None
         if seconds is None:
-            self._add_jitter()
+            self._add_jitter(opening)
 
     def reset(self) -> None:
         """Close the breaker."""
         with self._lock:
             self.breaker.close()
 
-    def _add_jitter(self) -> None:
+    def _add_jitter(self, opening: Opening) -> None:
         """Lengthen the cooldown that has just begun by a random part.
 
-        Drawn outside the lock: the generator may be of the user's own class.
+        Drawn outside the lock: the generator may be of the user's own class. A hand that sets another end
+        meanwhile replaces the countdown, and this one is nobody's.
         """
-        era = self.era
-        if self._rules.jitter and isinstance(era, Open):
-            # A hand that sets another end meanwhile replaces the countdown, and this one is nobody's.
-            countdown = era.countdown
-            countdown.lengthen(1.0 + self._rules.jitter * self._random.random())
+        if self._rules.jitter and opening.countdown is not None:
+            opening.countdown.lengthen(1.0 + self._rules.jitter * self._random.random())
 
 
 class _FedError(Exception):
@@ -430,28 +439,46 @@ def _fail() -> None:
 
 
 def feed_success(breaker: CircuitBreaker) -> None:
-    """Tell pybreaker of a success."""
+    """Tell pybreaker of a success.
+
+    What a signal's handler raises meanwhile is a failure to pybreaker, which may hide it behind an error
+    of its own: the success is counted all the same, and the interruption is raised.
+    """
+    handled = sys.exception()
     try:
         breaker.call(_answer)
-    except CircuitBreakerError as refused:  # opened by hand a moment ago
+        return
+    except CircuitBreakerError as refused:
         refused.__traceback__ = None
+        interruption = refused.__context__
+        if interruption is None or interruption is handled:
+            return  # opened by hand a moment ago
+    except BaseException as raised:
+        interruption = raised
+    breaker.close()
+    raise interruption
 
 
 def feed_failure(breaker: CircuitBreaker) -> bool:
     """Tell pybreaker of a failure. Returns True when this failure opened the breaker.
 
     pybreaker's error handling leaves a cycle (exception, traceback, frame, exception) that would pin
-    every calling frame until the garbage collector runs: the tracebacks are cleared.
+    every calling frame until the garbage collector runs: the tracebacks are cleared. What a signal's
+    handler raises meanwhile is a failure to pybreaker, which it is, and is raised.
     """
+    handled = sys.exception()
     try:
         breaker.call(_fail)
+        return False
     except _FedError as fed:
         fed.__traceback__ = None
+        return False
     except CircuitBreakerError as opened:
         opened.__traceback__ = None
-        fed_error = opened.__context__
-        if isinstance(fed_error, _FedError):
-            fed_error.__traceback__ = None
+        cause = opened.__context__
+        if isinstance(cause, _FedError):
+            cause.__traceback__ = None
             return True
-        # Refused, not tripped: it was opened by hand a moment ago.
-    return False
+        if cause is None or cause is handled:
+            return False  # refused, not tripped: it was opened by hand a moment ago
+    raise cause

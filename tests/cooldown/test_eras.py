@@ -17,7 +17,7 @@ from freezegun.api import FrozenDateTimeFactory
 
 from fallback_exec import BreakerCooldownTracker, Cooling, Permit
 from fallback_exec._clock import Countdown
-from fallback_exec.cooldown.eras import Era, Memory, feed_failure, feed_success
+from fallback_exec.cooldown.eras import Era, Memory, Opening, feed_failure, feed_success
 
 DOWN = ConnectionError("down")
 
@@ -167,9 +167,9 @@ class TestOutcomes:
         memory = memory_of(tracker)
         add_jitter = memory._add_jitter
 
-        def close_first() -> None:
+        def close_first(opening: Opening) -> None:
             tracker.breaker("grok").close()
-            add_jitter()
+            add_jitter(opening)
 
         memory._add_jitter = close_first  # type: ignore[method-assign]
         assert permit.failure(DOWN) is True
