@@ -64,6 +64,7 @@ ROUND_ROBIN_FAILED = Event(
 )
 # Not of the Go code, where neither a tracker nor a logger can raise.
 TRACKER_FAILED = Event(ERROR, "cooldown tracker failed", "provider", "call", "error")
+OVERFLOWS = Event(WARNING, "more providers are cooling down than", "max_providers")
 LOGGING_FAILED = Event(ERROR, "logging failed", "event", "error")
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from fallback_exec._clock import Countdown
-from fallback_exec._text import brief, error_text, one_line
+from fallback_exec._text import brief, class_name, error_text, one_line
 
 if TYPE_CHECKING:
     from fallback_exec.results import Attempt
@@ -196,6 +196,8 @@ class Travellers:
 
 
 def _survives(error: BaseException) -> bool:
+    if isinstance(error, FallbackExecError) and type(error).__module__ == __name__:
+        return True  # it packs its own members: to try each level of a nest would triple the work at each
     try:
         return type(pickle.loads(pickle.dumps(error))) is type(error)  # noqa: S301  # of our own making
     except Exception:
@@ -203,7 +205,9 @@ def _survives(error: BaseException) -> bool:
 
 
 def _stand_in(error: BaseException) -> StandInError:
-    return StandInError(f"{type(error).__module__}.{type(error).__qualname__}", error_text(error))
+    # A metaclass may hide the module, as it may hide the name.
+    module = type.__getattribute__(type(error), "__module__")
+    return StandInError(f"{module}.{class_name(error, '__qualname__')}", error_text(error))
 
 
 def _rebuild(

@@ -13,7 +13,7 @@ from fallback_exec import _clock, _log
 from fallback_exec._checks import Seconds
 from fallback_exec._clock import Countdown
 from fallback_exec._log import Logger, emit, is_enabled
-from fallback_exec._text import error_text
+from fallback_exec._text import class_name, error_text
 from fallback_exec.config import ExecuteConfig
 from fallback_exec.cooldown.tracker import NO_PERMIT, CooldownTracker, Cooling, Permit, PlainPermit
 from fallback_exec.deadline import Deadline, as_deadline
@@ -94,7 +94,7 @@ def _try_in_turn(
             position += 1
             is_terminus = position == total and route.is_chain
             if tracker is not None:
-                standing = tracker._standing.get(name)
+                standing = route.standing.get(name)
                 if standing is None or isinstance(standing, Countdown):
                     asked = _ask(tracker, standing, name, is_terminus, rows, logger, debug)
                     if asked is None:
@@ -183,7 +183,7 @@ def _ask(
             return None
     try:
         answer = tracker.acquire(name, force=is_terminus)
-        cooling = answer if isinstance(answer, Cooling) else answer.cooling
+        cooling = _cooling_of(answer)
     except Exception as failure:
         emit(logger, _log.TRACKER_FAILED, name, "acquire", failure)
         return PlainPermit(tracker, name, None)
@@ -197,6 +197,14 @@ def _ask(
     return PlainPermit(tracker, name, cooling) if isinstance(answer, Cooling) else answer
 
 
+def _cooling_of(answer: Permit | Cooling) -> Cooling | None:
+    cooling = answer if isinstance(answer, Cooling) else answer.cooling
+    # The type is asked: a mock claims to be what it stands for.
+    if cooling is not None and not issubclass(type(cooling), Cooling):
+        raise TypeError(f"a permit's cooling must be a Cooling or None, not {class_name(cooling)}")
+    return cooling
+
+
 def _count_success(permit: Permit, name: str, logger: Logger) -> None:
     try:
         permit.success()
@@ -208,13 +216,13 @@ def _count_failure(
     tracker: CooldownTracker | None, permit: Permit, name: str, error: Exception, logger: Logger
 ) -> Cooling | None:
     """Tell of a failure, unless the provider is exempt. Returns the cooldown that is known now."""
-    if tracker is None or is_exempt(name):
-        _release(permit, name, logger)
-        return permit.cooling
     try:
+        if tracker is None or is_exempt(name):
+            _release(permit, name, logger)
+            return permit.cooling
         if not permit.failure(error):
             return permit.cooling
-        cooling = Cooling(max(0.0, tracker.cooldown_remaining(name)))
+        cooling = Cooling(tracker.cooldown_remaining(name))
     except Exception as failure:
         emit(logger, _log.TRACKER_FAILED, name, "failure", failure)
         return permit.cooling

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import NoReturn
 
@@ -14,7 +14,7 @@ from fallback_exec import _forks, _log
 from fallback_exec._clock import Countdown
 from fallback_exec._log import Event
 from fallback_exec._text import error_text, one_line
-from fallback_exec.cooldown.tracker import CooldownTracker
+from fallback_exec.cooldown.tracker import CooldownTracker, Permit
 from fallback_exec.errors import AllProvidersFailedError, ProviderFailedError
 from fallback_exec.results import Row, attempts_of, cooldown_of
 
@@ -59,17 +59,19 @@ class Route:
     """What a strategy decides, worked out when the config is built.
 
     Attributes:
+        tracker: Who is asked and told of cooldowns, None: nobody.
+        standing: What the tracker shows to those who do not ask; see `CooldownTracker`.
+        index: Counts where to begin; None: with the first provider.
         is_chain: Whether a failure leads to the next provider. Only then is there a terminus, and is the
             deadline looked at between attempts.
-        tracker: Who is asked and told of cooldowns, None: nobody.
-        index: Counts where to begin; None: with the first provider.
         failed: What is logged when a provider fails.
         give_up: From the story, the error that says that nobody answered.
     """
 
-    is_chain: bool
     tracker: CooldownTracker | None
+    standing: Mapping[str, Permit | Countdown]
     index: RoundRobinIndex | None
+    is_chain: bool
     failed: Event
     give_up: Callable[[list[Row]], ProviderFailedError | AllProvidersFailedError]
 
@@ -77,12 +79,14 @@ class Route:
 def route_of(strategy: Strategy, tracker: CooldownTracker | None, index: RoundRobinIndex | None) -> Route:
     """Return the route of a strategy, given the settings `cooldown` and `round_robin_index`."""
     if strategy is Strategy.FALLBACK:
-        return Route(is_chain=True, tracker=tracker, index=None, failed=_log.FAILED, give_up=_all_failed)
+        # Of the tracker's own making only: a mock of a tracker would make up what it shows.
+        standing = getattr(tracker, "__dict__", {}).get("_standing", {})
+        return Route(tracker, standing, index=None, is_chain=True, failed=_log.FAILED, give_up=_all_failed)
     if strategy is Strategy.ROUND_ROBIN:
         failed = _log.ROUND_ROBIN_FAILED
-        return Route(is_chain=False, tracker=None, index=index, failed=failed, give_up=_one_failed)
+        return Route(None, {}, index=index, is_chain=False, failed=failed, give_up=_one_failed)
     failed = _log.PRIMARY_FAILED
-    return Route(is_chain=False, tracker=None, index=None, failed=failed, give_up=_primary_failed)
+    return Route(None, {}, index=None, is_chain=False, failed=failed, give_up=_primary_failed)
 
 
 def _one_failed(rows: list[Row], subject: str = "provider") -> ProviderFailedError:

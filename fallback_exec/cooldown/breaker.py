@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random as random_module
 import threading
 import weakref
@@ -12,15 +11,13 @@ from typing import NoReturn
 import attrs
 from pybreaker import STATE_CLOSED, STATE_HALF_OPEN, CircuitBreaker
 
-from fallback_exec import _checks, _forks
+from fallback_exec import _checks, _forks, _log
 from fallback_exec._checks import Seconds
 from fallback_exec._clock import Countdown
 from fallback_exec.cooldown.eras import Closed, Memory
 from fallback_exec.cooldown.settings import BreakerSettings, check_overrides, complete_rules
 from fallback_exec.cooldown.tracker import CooldownTracker, Cooling, Permit
 from fallback_exec.errors import InvalidConfigError
-
-logger = logging.getLogger("fallback_exec")
 
 
 @attrs.frozen
@@ -240,7 +237,7 @@ class BreakerCooldownTracker(CooldownTracker):
             memory.publish()
             overflows = len(self._known) > self._room and self._tidy_locked(memory)
         if overflows:  # outside the lock: handlers are the user's code
-            logger.warning("more providers are cooling down than max_providers=%d", self._max_providers)
+            _log.emit(_log.default_logger, _log.OVERFLOWS, self._max_providers)
         return memory
 
     def _tidy_locked(self, newest: Memory) -> bool:

@@ -304,8 +304,10 @@ class Memory(CircuitMemoryStorage):
     def _touch(self) -> None:
         self.touched = next(_touches)
         # Whoever was forgotten while somebody held a permit or a handle is known again.
-        self._known.setdefault(self.provider, self)
-        self.publish()
+        # It is not shown where another has taken its place: where everything that held it was garbage, and
+        # a finalizer of that garbage comes back here.
+        if self._known.setdefault(self.provider, self) is self:
+            self.publish()
 
     def publish(self) -> None:
         """Show the present era to those who do not ask. Takes no lock.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -13,17 +14,29 @@ from fallback_exec import _clock
 from fallback_exec._clock import Countdown
 
 
+def _seconds_left(seconds: float) -> float:
+    try:
+        return float(max(0.0, seconds))
+    except OverflowError:
+        return math.inf
+
+
+def _in_utc(moment: dt.datetime) -> dt.datetime:
+    return moment.astimezone(dt.UTC)
+
+
 @attrs.define
 class Cooling:
     """A tracker's word that a provider is in its cooldown.
 
     Attributes:
-        cooldown_remaining: Seconds left, 0.0 while somebody else's probe is under way.
-        at: When that was so.
+        cooldown_remaining: Seconds left, 0.0 while somebody else's probe is under way. Less than nothing,
+            or NaN, is nothing.
+        at: When that was so; a naive datetime is in local time.
     """
 
-    cooldown_remaining: float
-    at: dt.datetime = attrs.field(factory=_clock.now)
+    cooldown_remaining: float = attrs.field(converter=_seconds_left)
+    at: dt.datetime = attrs.field(factory=_clock.now, converter=_in_utc)
 
     @property
     def ends(self) -> dt.datetime:
@@ -91,7 +104,7 @@ class CooldownTracker(ABC):
             name: The provider's name.
             force: Give a permit in any case. The permit's `cooling` then tells of the cooldown.
         """
-        cooling = None if self.is_available(name) else Cooling(max(0.0, self.cooldown_remaining(name)))
+        cooling = None if self.is_available(name) else Cooling(self.cooldown_remaining(name))
         if cooling is not None and not force:
             return cooling
         return PlainPermit(self, name, cooling)
