@@ -284,8 +284,9 @@ class Memory(CircuitMemoryStorage):
         self._show_failures()
 
     def _show_failures(self) -> None:
-        if isinstance(self.era, Closed):
-            self.era.failures = self.counter
+        era = self.era  # once: a finalizer may change it in between
+        if isinstance(era, Closed):
+            era.failures = self.counter
         self._touch()
 
     def _open(self, era: Era) -> None:

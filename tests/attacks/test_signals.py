@@ -104,7 +104,6 @@ BEFORE: dict[str, Callable[[BreakerCooldownTracker], object]] = {
     "a failure": lambda tracker: tracker.record_failure("grok", VendorError()),
     "a cooldown that runs": lambda tracker: tracker.cool_down("grok", 3600.0),
     "a cooldown that is over": elapsed,
-    "a half-opening by hand": lambda tracker: tracker.breaker("grok").half_open(),
 }
 REPLIES = {"an answer": "a cat", "an error": VendorError("down")}
 
