@@ -18,6 +18,7 @@ from freezegun.api import FrozenDateTimeFactory
 from fallback_exec import BreakerCooldownTracker, Cooling, Permit
 from fallback_exec._clock import Countdown
 from fallback_exec.cooldown.eras import Era, Memory, Opening, feed_failure, feed_success
+from helpers import PATIENCE
 
 DOWN = ConnectionError("down")
 
@@ -158,6 +159,45 @@ class TestOutcomes:
         feed_success(breaker)
         assert feed_failure(breaker) is False
         assert breaker.current_state == "open"
+
+    @pytest.mark.parametrize("where", ["in the main thread", "in another thread"])
+    def test_a_hand_that_opens_before_a_failed_probe_does_opens_in_its_own_way(
+        self, clock: FrozenDateTimeFactory, where: str
+    ) -> None:
+        """A hand in either thread opens for `reset_timeout`, not for as long as the failed probe would."""
+        tracker = BreakerCooldownTracker(fail_max=1, reset_timeout=30.0, backoff_factor=2.0)
+        tracker.record_failure("grok", DOWN)
+        clock.tick(30)
+        probe = tracker.acquire("grok")
+        assert isinstance(probe, Permit)
+        hand = tracker.breaker("grok")
+        feeding, opened = threading.Event(), threading.Event()
+
+        def feed_second(function: Callable[[], object]) -> object:
+            feeding.set()
+            assert opened.wait(PATIENCE)
+            return hand.call(function)
+
+        def open_first() -> None:
+            assert feeding.wait(PATIENCE)
+            hand.open()
+            opened.set()
+
+        breaker = pybreaker.CircuitBreaker()
+        breaker.call = feed_second  # type: ignore[method-assign,assignment]
+        memory_of(tracker).breaker = breaker
+        answers: list[bool] = []
+
+        def fail() -> None:
+            answers.append(probe.failure(DOWN))
+
+        here, there = (open_first, fail) if where == "in the main thread" else (fail, open_first)
+        thread = threading.Thread(target=there, daemon=True)
+        thread.start()
+        here()
+        thread.join(PATIENCE)
+        assert answers == [False]
+        assert tracker.cooldown_remaining("grok") == 30.0
 
     def test_jitter_gives_way_to_a_hand(self) -> None:
         """A breaker that was closed before its cooldown was lengthened stays closed."""
