@@ -227,6 +227,17 @@ class TestHalfOpen:
         del probe
         assert permit_of(tracker).cooling is None
 
+    @pytest.mark.parametrize("settle", ["success", "release"])
+    def test_a_settled_probe_is_given_back_though_its_permit_lives(
+        self, clock: FrozenDateTimeFactory, settle: str
+    ) -> None:
+        """The next probe waits for the outcome, not for the garbage collector."""
+        tracker = open_tracker(success_threshold=2)
+        clock.tick(30)
+        probe = permit_of(tracker)
+        getattr(probe, settle)()
+        assert permit_of(tracker) is not probe
+
     def test_a_forced_terminus_claims_a_free_probe(self, tracker: BreakerCooldownTracker) -> None:
         """The terminus is a probe like any other when nobody probes."""
         probe = permit_of(tracker, force=True)
@@ -527,6 +538,40 @@ class TestByHand:
         assert cooling_of(tracker) == 5.0
         assert tracker.snapshot()["grok"].openings == 2
 
+    def test_a_failure_after_an_end_by_hand_is_a_failed_probe(self, clock: FrozenDateTimeFactory) -> None:
+        """A cooldown that was set shorter than reset_timeout is over when it is over."""
+        tracker = BreakerCooldownTracker(fail_max=1)
+        tracker.cool_down("grok", 5)
+        forced = permit_of(tracker, force=True)
+        clock.tick(5)
+        assert forced.failure(DOWN) is True
+        assert cooling_of(tracker) == 30.0
+
+    @pytest.mark.parametrize("hand", ["cool_down", "open", "half_open"])
+    def test_a_hand_is_no_failed_probe(self, clock: FrozenDateTimeFactory, hand: str) -> None:
+        """The first probe that fails afterwards is the first of its row."""
+        tracker = BreakerCooldownTracker(backoff_factor=2.0)
+        if hand == "cool_down":
+            tracker.cool_down("grok")
+        else:
+            getattr(tracker.breaker("grok"), hand)()
+        clock.tick(30)
+        assert permit_of(tracker).failure(DOWN) is True
+        assert cooling_of(tracker) == 60.0
+
+    @pytest.mark.parametrize("earlier", ["a failed probe", "cool_down"])
+    def test_opening_by_hand_lasts_reset_timeout(self, clock: FrozenDateTimeFactory, earlier: str) -> None:
+        """However long the cooldown before it was."""
+        tracker = open_tracker(backoff_factor=2.0)
+        clock.tick(30)
+        if earlier == "cool_down":
+            tracker.cool_down("grok", 5)
+        else:
+            permit_of(tracker).failure(DOWN)
+        tracker.reset("grok")
+        tracker.breaker("grok").open()
+        assert cooling_of(tracker) == 30.0
+
     @pytest.mark.usefixtures("clock")
     def test_reset_closes(self) -> None:
         """The provider is called again at once, its failures forgotten, its history kept."""
@@ -662,6 +707,14 @@ class TestSettings:
         for _ in range(400):
             length = self.fail_again(tracker, clock)
         assert 0.001 <= length <= 1e6
+
+    @pytest.mark.parametrize("factor", [10.0, 1e300])
+    def test_backoff_reaches_its_limit_from_below_a_second(
+        self, clock: FrozenDateTimeFactory, factor: float
+    ) -> None:
+        """The cap of the exponent does not keep the cooldown below max_reset_timeout."""
+        tracker = open_tracker(reset_timeout=0.001, max_reset_timeout=1e6, backoff_factor=factor)
+        assert [self.fail_again(tracker, clock) for _ in range(10)][-1] == 1e6
 
     def test_seconds_by_hand_are_taken_as_they_are(self, clock: FrozenDateTimeFactory) -> None:
         """Neither jitter nor the limit of the backoff applies, and no probe has failed."""
@@ -850,6 +903,47 @@ class TestNames:
         assert len(known) <= 16
         assert known["cooling"].state == "open"
         assert known["failing"].failures == 1
+
+    @pytest.mark.usefixtures("clock")
+    def test_nobody_is_forgotten_while_there_is_room(self) -> None:
+        """The bound itself is no excess."""
+        tracker = BreakerCooldownTracker(max_providers=8)
+        for number in range(8):
+            permit_of(tracker, f"failing-{number}").failure(DOWN)
+            assert len(tracker.snapshot()) == number + 1
+
+    @pytest.mark.usefixtures("clock")
+    def test_room_is_made_for_an_eighth_at_a_time(self) -> None:
+        """Of the default, 1024, there are 896 left when one more has come."""
+        tracker = BreakerCooldownTracker()
+        for number in range(1024):
+            tracker.breaker(f"healthy-{number}")
+        assert len(tracker.snapshot()) == 1024
+        tracker.breaker("one more")
+        assert len(tracker.snapshot()) == 896
+
+    @pytest.mark.usefixtures("clock")
+    def test_the_newest_is_known_beside_running_cooldowns(self) -> None:
+        """It is not forgotten in the place of somebody who cannot be."""
+        tracker = BreakerCooldownTracker(max_providers=8)
+        for number in range(8):
+            tracker.cool_down(f"cooling-{number}")
+        tracker.breaker("newest")
+        assert "newest" in tracker.snapshot()
+
+    @pytest.mark.usefixtures("clock")
+    def test_making_room_is_no_reason_to_warn(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Neither with room to spare afterwards nor with none."""
+        tracker = BreakerCooldownTracker(max_providers=8)
+        for number in range(20):
+            tracker.breaker(f"healthy-{number}")
+        tracker = BreakerCooldownTracker(max_providers=8)
+        for number in range(7):
+            tracker.cool_down(f"cooling-{number}")
+        for number in range(2):
+            tracker.breaker(f"healthy-{number}")
+        assert len(tracker.snapshot()) == 8
+        assert caplog.records == []
 
     @pytest.mark.usefixtures("clock")
     def test_recent_failures_are_kept(self) -> None:
@@ -1044,3 +1138,12 @@ class TestIdentity:
     def test_repr_tells_the_settings(self) -> None:
         """For logs and debuggers."""
         assert "fail_max=3" in repr(BreakerCooldownTracker())
+
+    def test_the_defaults_are_those_that_are_documented(self) -> None:
+        """As the settings of a tracker that was given none."""
+        settings = repr(BreakerCooldownTracker())
+        for default in (
+            *("fail_max=3", "reset_timeout=30.0", "success_threshold=1", "backoff_factor=1.0"),
+            *("max_reset_timeout=300.0", "jitter=0.0", "probe_lease=None"),
+        ):
+            assert default in settings

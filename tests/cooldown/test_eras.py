@@ -18,7 +18,7 @@ from freezegun.api import FrozenDateTimeFactory
 from fallback_exec import BreakerCooldownTracker, Cooling, Permit
 from fallback_exec._clock import Countdown
 from fallback_exec.cooldown.eras import Era, Memory, Opening, feed_failure, feed_success
-from helpers import PATIENCE
+from helpers import PATIENCE, in_thread, meddle_at_each_line
 
 DOWN = ConnectionError("down")
 
@@ -104,6 +104,29 @@ class TestClaim:
         permit = half_open.acquire("grok", force=True)
         assert isinstance(permit, Permit)
         assert permit.cooling == Cooling(0.0)
+
+    def test_nobody_waits_who_asks_for_a_closed_provider(self) -> None:
+        """Somebody else may hold the tracker's lock, and the provider's."""
+        tracker = BreakerCooldownTracker()
+        permit = tracker.acquire("grok")
+        with tracker._lock, memory_of(tracker)._lock:
+            assert in_thread(lambda: tracker.acquire("grok")) is permit
+
+    def test_a_permit_of_a_breaker_that_is_being_closed_works(self) -> None:
+        """At every line of it."""
+
+        def scene() -> tuple[Callable[[], None], Callable[[], None]]:
+            tracker = BreakerCooldownTracker(fail_max=2)
+            tracker.cool_down("grok")
+
+            def succeed() -> None:
+                permit = tracker.acquire("grok", force=True)
+                assert isinstance(permit, Permit)
+                permit.success()
+
+            return lambda: tracker.reset("grok"), succeed
+
+        assert set(meddle_at_each_line(scene)) == {None}
 
     def test_a_hand_that_closes_first_is_seen(self, half_open: BreakerCooldownTracker) -> None:
         """Nobody needs to probe a closed breaker."""
@@ -255,6 +278,23 @@ class TestFeed:
         gc.disable()
         try:
             assert feed()() is None
+        finally:
+            gc.enable()
+
+    def test_leaves_nothing_to_the_garbage_collector(self) -> None:
+        """Whether a failure counts, trips or is refused, and whether a success counts or is refused."""
+        breaker = pybreaker.CircuitBreaker(fail_max=2)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                feed_success(breaker)
+                feed_failure(breaker)
+                feed_failure(breaker)
+                feed_failure(breaker)
+                feed_success(breaker)
+                breaker.close()
+            assert gc.collect() == 0
         finally:
             gc.enable()
 
