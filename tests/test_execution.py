@@ -400,6 +400,48 @@ class TestFallback:
             Attempt("c", Outcome.SKIPPED, None, 0.0, 60.0),
         )
 
+    def test_what_remains_is_as_of_now_also_between_two_skips(self, clock: FrozenDateTimeFactory) -> None:
+        """The time of attempts and of log handlers has passed, also after somebody was passed over before."""
+
+        class Slow(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                clock.tick(2)
+
+        tracker = BreakerCooldownTracker(fail_max=1, reset_timeout=30.0)
+        for name in ("a", "c", "d"):
+            tracker.cool_down(name, 60.0)
+        config = ExecuteConfig(
+            strategy=Strategy.FALLBACK, cooldown=tracker, logger=logger_with(Slow(), level=logging.WARNING)
+        )
+
+        def fn(provider: Vendor) -> str:
+            clock.tick(10)
+            if provider.name == "b":
+                raise VendorError
+            return provider.name
+
+        result = execute(vendors(*"abcde"), config, fn)
+        # Two records tell of b: that it cools down now, and that it failed.
+        assert [attempt.cooldown_remaining for attempt in result.attempts] == [60.0, 30.0, 46.0, 46.0, None]
+
+    def test_a_cooldown_that_has_been_over_for_a_while_passes_nobody_over(
+        self, clock: FrozenDateTimeFactory
+    ) -> None:
+        """The provider is probed at the next chance, however late that comes."""
+        tracker = BreakerCooldownTracker()
+        tracker.cool_down("grok", 30.0)
+        clock.tick(3600)
+        result = execute(vendors("grok", "gemini"), fallback(tracker), replying(grok=1, gemini=2))
+        assert result.provider == "grok"
+
+    def test_a_cooldown_lasts_its_length_after_a_step_back(self, clock: FrozenDateTimeFactory) -> None:
+        """The clock that steps back an hour does not prolong it by an hour."""
+        tracker = BreakerCooldownTracker()
+        tracker.cool_down("grok", 30.0)
+        clock.tick(-3600)
+        result = execute(vendors("grok", "gemini"), fallback(tracker), replying(gemini=2))
+        assert result.attempts[0].cooldown_remaining == 30.0
+
     def test_cools_down_as_the_breaker_tracker_says(self, clock: FrozenDateTimeFactory) -> None:
         """A provider that failed too often is passed over until its cooldown is over."""
         config = fallback(BreakerCooldownTracker(fail_max=2, reset_timeout=30.0))
@@ -461,6 +503,12 @@ class TestTrackerCalls:
         tracker = PermitTracker(opens={"grok": -3.0})
         failure = error_of(AllProvidersFailedError, vendors("grok"), fallback(tracker))
         assert failure.attempts[0].cooldown_remaining == 0.0
+
+    def test_a_negative_cooldown_of_a_permit_counts_as_none_left(self) -> None:
+        """Also where a tracker makes its own `Cooling`."""
+        tracker = PermitTracker(cooling={"grok": -3.0})
+        result = execute(vendors("grok"), fallback(tracker), replying(grok=1))
+        assert result.attempts[0].cooldown_remaining == 0.0
 
     def test_a_failure_during_a_cooldown_keeps_what_the_permit_said(self) -> None:
         """A forced attempt that fails tells of the cooldown that was running when it began."""

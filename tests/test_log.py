@@ -172,6 +172,14 @@ class TestRecords:
             "DEBUG skipping provider in cooldown provider=gemini cooldown_remaining=38",
         ] * (level == logging.DEBUG)
 
+    def test_of_a_negative_cooldown(self, logger: logging.Logger, records: Records) -> None:
+        """What remains is never negative, whatever a tracker says."""
+        config = fallback(logger, PermitTracker(opens={"grok": -3.0}))
+        error_of(AllProvidersFailedError, vendors("grok"), config)
+        assert (
+            "WARNING provider entering cooldown provider=grok cooldown=0 error=grok is down" in records.lines
+        )
+
     def test_of_a_terminus_that_is_not_cooling(self, logger: logging.Logger, records: Records) -> None:
         """Only a cooldown that is disregarded is mentioned."""
         execute(vendors("grok"), fallback(logger, ThreeMethodTracker()), replying(grok=1))
