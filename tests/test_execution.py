@@ -516,6 +516,20 @@ class TestTrackerCalls:
         failure = error_of(AllProvidersFailedError, vendors("grok"), fallback(tracker))
         assert failure.attempts[0].cooldown_remaining == 7.0
 
+    def test_a_breaker_tracker_with_an_acquire_of_its_own_is_asked_each_time(self) -> None:
+        """What a subclass decides is not passed by, also where the breaker is closed."""
+        asked = []
+
+        class Counting(BreakerCooldownTracker):
+            def acquire(self, name: str, *, force: bool = False) -> Permit | Cooling:
+                asked.append((name, force))
+                return super().acquire(name, force=force)
+
+        config = fallback(Counting())
+        for _ in range(2):
+            execute(vendors("grok", "gemini"), config, replying(grok=VendorError(), gemini=1))
+        assert asked == [("grok", False), ("gemini", True)] * 2
+
     def test_fn_runs_under_no_lock(self) -> None:
         """While a provider is being called, other threads execute with the same tracker and provider."""
         tracker = BreakerCooldownTracker(fail_max=1)

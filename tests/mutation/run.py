@@ -31,6 +31,7 @@ from typing import Any
 
 import attrs
 from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.ast.ast_query import ASTQuery
 from cosmic_ray.mutating import mutate_and_test, mutate_code
 from cosmic_ray.plugins import OPERATOR_PROVIDERS, get_operator, operator_names
 from cosmic_ray.testing import run_tests
@@ -83,9 +84,10 @@ OPERATOR_PROVIDERS[PACKAGE] = {"DeleteStatement": DeleteStatement}
 
 @attrs.frozen
 class Mutant:
-    """One change of one module."""
+    """One change of one module: in which function or class, and the lines before and after."""
 
     module: str
+    place: str
     spec: MutationSpec
     before: str
     after: str
@@ -131,8 +133,8 @@ def mutants_of(module: str) -> list[Mutant]:
         if any(re.fullmatch(each, name) for each in CONFIG["excluded_operators"]):
             continue
         operator = get_operator(name)()
-        positions = [position for node in nodes for position in operator.mutation_positions(node)]
-        for occurrence, (start, end) in enumerate(positions):
+        found = [(node, *position) for node in nodes for position in operator.mutation_positions(node)]
+        for occurrence, (node, start, end) in enumerate(found):
             mutated = mutate_code(source, operator, occurrence)
             try:
                 meaning = _meaning(mutated)
@@ -141,15 +143,17 @@ def mutants_of(module: str) -> list[Mutant]:
             if meaning not in seen:
                 seen.add(meaning)
                 spec = MutationSpec(path, name, occurrence, start, end)
-                mutants.append(Mutant(module, spec, *_change(source, mutated)))
+                place = ASTQuery(node).get_definition_name() or ""
+                mutants.append(Mutant(module, place, spec, *_change(source, mutated)))
     return mutants
 
 
 def _change(source: str, mutated: str) -> tuple[str, str]:
-    """Return the lines that differ, before and after, without their indentation."""
+    """Return the lines that differ, before and after, each as one line."""
     lines = [*difflib.ndiff(source.splitlines(), mutated.splitlines())]
     before, after = (
-        " ".join(line[2:].strip() for line in lines if line.startswith(sign)) for sign in ("- ", "+ ")
+        " ".join(word for line in lines if line.startswith(sign) for word in line[2:].split())
+        for sign in ("- ", "+ ")
     )
     return before, after
 
@@ -226,25 +230,23 @@ def survivors_of(mutants: list[Mutant], tests_of: Callable[[str], str], pool: Ex
 def report(mutants: list[Mutant], survivors: list[Mutant]) -> bool:
     """Print the figures, and the survivors with their reasons. Return whether all is well."""
     reasons = {
-        (each["module"], each["before"], after): each["reason"]
-        for each in tomllib.loads((HERE / "survivors.toml").read_text("utf-8")).get("survivor", [])
+        (each["module"], each["place"], each["before"], after): each["reason"]
+        for each in tomllib.loads((HERE / "survivors.toml").read_text("utf-8"))["survivor"]
         for after in each["after"]
     }
-    unexplained = 0
-    for survivor in survivors:
-        reason = reasons.pop((survivor.module, survivor.before, survivor.after), None)
-        unexplained += reason is None
-        print(f"\n{survivor.module}:{survivor.spec.start_pos[0]}: {survivor.spec.operator_name}")
-        print(f"  - {survivor.before}\n  + {survivor.after}\n  {reason or 'NOT EXPLAINED'}")
+    keys = [(each.module, each.place, each.before, each.after) for each in survivors]
+    for survivor, key in zip(survivors, keys, strict=True):
+        print(f"\n{survivor.module}:{survivor.spec.start_pos[0]}, {survivor.place}")
+        print(f"  - {survivor.before}\n  + {survivor.after}\n  {reasons.get(key, 'NOT EXPLAINED')}")
     made, lived = (Counter(mutant.module for mutant in each) for each in (mutants, survivors))
-    for module, before, after in reasons:
-        if module in made:
-            print(f"\nexplained, but killed or not made: {module}\n  - {before}\n  + {after}")
+    for key in reasons.keys() - set(keys):
+        if key[0] in made:
+            print("\nexplained, but killed or not made:", *key, sep="\n  ")
     print(f"\n{'module':<22}{'mutants':>9}{'killed':>9}{'survived':>10}{'%':>8}")
     for module in made:
         _print_figures(module, made[module], lived[module])
     _print_figures("total", made.total(), lived.total())
-    return unexplained == 0 and 100 * (1 - lived.total() / made.total()) >= AT_LEAST
+    return reasons.keys() >= set(keys) and 100 * (1 - lived.total() / made.total()) >= AT_LEAST
 
 
 def _print_figures(module: str, made: int, lived: int) -> None:
