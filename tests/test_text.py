@@ -166,6 +166,16 @@ class TestBrief:
         """What is long is shown in part."""
         assert len(brief(value)) <= 200
 
+    def test_cuts_after_80_characters(self) -> None:
+        """A string, and what an object of any class says of itself."""
+
+        class Talkative:
+            def __repr__(self) -> str:
+                return "talk" * 100
+
+        assert len(brief("x" * 1000)) == len(brief(Talkative())) == 80
+        assert brief("x" * 78) == repr("x" * 78)
+
     def test_names_the_class_of_what_cannot_be_shown(self) -> None:
         """Instead of a repr that raises, something stands that tells what it is."""
         assert "ReprRaises" in brief(ReprRaises())

@@ -923,6 +923,18 @@ class TestNames:
         assert len(tracker.snapshot()) == 896
 
     @pytest.mark.usefixtures("clock")
+    def test_who_has_recovered_has_nothing_to_lose(self) -> None:
+        """Failures that a success has wiped out keep nobody longer than others."""
+        tracker = BreakerCooldownTracker(max_providers=8)
+        for number in range(7):
+            permit_of(tracker, f"failing-{number}").failure(DOWN)
+        permit_of(tracker, "recovered").failure(DOWN)
+        permit_of(tracker, "recovered").success()
+        tracker.breaker("newest")
+        assert "recovered" not in tracker.snapshot()
+        assert "failing-6" in tracker.snapshot()
+
+    @pytest.mark.usefixtures("clock")
     def test_the_newest_is_known_beside_running_cooldowns(self) -> None:
         """It is not forgotten in the place of somebody who cannot be."""
         tracker = BreakerCooldownTracker(max_providers=8)
