@@ -82,7 +82,7 @@ def _in_function(node: Any) -> bool:
 OPERATOR_PROVIDERS[PACKAGE] = {"DeleteStatement": DeleteStatement}
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Mutant:
     """One change of one module: in which function or class, and the lines before and after."""
 
@@ -201,55 +201,62 @@ def patience_for(command: str) -> float:
     return 10 + 5 * (time.perf_counter() - started)
 
 
-def is_killed(mutant: Mutant, command: str, patience: float) -> bool:
-    """Return whether a test notices the mutant, or hangs by it."""
+def outcome_of(mutant: Mutant, command: str, patience: float) -> str:
+    """Return "killed" where a test notices the mutant, "hung" where one hangs by it, or "survived"."""
     result = mutate_and_test([mutant.spec], command, patience)
-    if result.test_outcome not in {TestOutcome.KILLED, TestOutcome.SURVIVED}:
+    if result.test_outcome is TestOutcome.SURVIVED:
+        return "survived"
+    if result.test_outcome is not TestOutcome.KILLED:
         raise RuntimeError(f"{mutant} was not tested: {result}")
-    return result.test_outcome is TestOutcome.KILLED
+    return "hung" if result.output == "timeout" else "killed"
 
 
-def survivors_of(mutants: list[Mutant], tests_of: Callable[[str], str], pool: Executor) -> list[Mutant]:
-    """Return the mutants that those tests do not notice."""
+def run_all(mutants: list[Mutant], tests_of: Callable[[str], str], pool: Executor) -> dict[Mutant, str]:
+    """Return what becomes of each mutant under those tests."""
     commands = [tests_of(mutant.module) for mutant in mutants]
     unique = sorted(set(commands))
     patience = dict(zip(unique, pool.map(patience_for, unique), strict=True))
-    tested = pool.map(is_killed, mutants, commands, [patience[command] for command in commands])
-    survivors = []
-    for number, (mutant, killed) in enumerate(zip(mutants, tested, strict=True), 1):
-        if not killed:
-            survivors.append(mutant)
-            print(f"{number} of {len(mutants)}, alive: {mutant.module}: {mutant.after}", flush=True)
-    return survivors
+    outcomes = {}
+    tested = pool.map(outcome_of, mutants, commands, [patience[command] for command in commands])
+    for number, (mutant, outcome) in enumerate(zip(mutants, tested, strict=True), 1):
+        outcomes[mutant] = outcome
+        if outcome != "killed":
+            print(f"{number} of {len(mutants)} {outcome}: {mutant.module}: {mutant.after}", flush=True)
+    return outcomes
 
 
 # The report.
 
 
-def report(mutants: list[Mutant], survivors: list[Mutant]) -> bool:
+def report(outcomes: dict[Mutant, str]) -> bool:
     """Print the figures, and the survivors with their reasons. Return whether all is well."""
     reasons = {
         (each["module"], each["place"], each["before"], after): each["reason"]
         for each in tomllib.loads((HERE / "survivors.toml").read_text("utf-8"))["survivor"]
         for after in each["after"]
     }
+    survivors = [mutant for mutant, outcome in outcomes.items() if outcome == "survived"]
     keys = [(each.module, each.place, each.before, each.after) for each in survivors]
     for survivor, key in zip(survivors, keys, strict=True):
         print(f"\n{survivor.module}:{survivor.spec.start_pos[0]}, {survivor.place}")
         print(f"  - {survivor.before}\n  + {survivor.after}\n  {reasons.get(key, 'NOT EXPLAINED')}")
-    made, lived = (Counter(mutant.module for mutant in each) for each in (mutants, survivors))
-    for key in reasons.keys() - set(keys):
-        if key[0] in made:
+    modules = list(dict.fromkeys(mutant.module for mutant in outcomes))
+    for key in sorted(reasons.keys() - set(keys)):
+        if key[0] in modules:
             print("\nexplained, but killed or not made:", *key, sep="\n  ")
-    print(f"\n{'module':<22}{'mutants':>9}{'killed':>9}{'survived':>10}{'%':>8}")
-    for module in made:
-        _print_figures(module, made[module], lived[module])
-    _print_figures("total", made.total(), lived.total())
-    return reasons.keys() >= set(keys) and 100 * (1 - lived.total() / made.total()) >= AT_LEAST
+    print(f"\n{'module':<22}{'mutants':>9}{'killed':>9}{'of these hung':>15}{'survived':>10}{'%':>8}")
+    for module in modules:
+        print_figures(module, Counter(outcomes[mutant] for mutant in outcomes if mutant.module == module))
+    share = print_figures("total", Counter(outcomes.values()))
+    return reasons.keys() >= set(keys) and share >= AT_LEAST
 
 
-def _print_figures(module: str, made: int, lived: int) -> None:
-    print(f"{module:<22}{made:>9}{made - lived:>9}{lived:>10}{100 * (1 - lived / made):>8.1f}")
+def print_figures(title: str, figures: Counter[str]) -> float:
+    """Print a line of the table. Return the percentage of mutants that were noticed."""
+    made, lived = figures.total(), figures["survived"]
+    share = 100 * (made - lived) / made
+    print(f"{title:<22}{made:>9}{made - lived:>9}{figures['hung']:>15}{lived:>10}{share:>8.1f}")
+    return share
 
 
 def main() -> int:
@@ -270,8 +277,10 @@ def main() -> int:
         ProcessPoolExecutor(arguments.workers, initializer=_move_into_copy, initargs=(directory,)) as pool,
     ):
         mutants = [mutant for each in pool.map(mutants_of, modules) for mutant in each]
-        survivors = survivors_of(survivors_of(mutants, own_tests, pool), all_tests, pool)
-    return 0 if report(mutants, survivors) else 1
+        outcomes = run_all(mutants, own_tests, pool)
+        survivors = [mutant for mutant, outcome in outcomes.items() if outcome == "survived"]
+        outcomes |= run_all(survivors, all_tests, pool)
+    return 0 if report(outcomes) else 1
 
 
 if __name__ == "__main__":
