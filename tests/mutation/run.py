@@ -55,6 +55,7 @@ class DeleteStatement:
     """
 
     KINDS = frozenset({"expr_stmt", "atom_expr", "return_stmt", "raise_stmt", "del_stmt"})
+    WORDS = frozenset({"return", "raise", "continue", "break"})
 
     @classmethod
     def arguments(cls) -> tuple[()]:
@@ -63,8 +64,12 @@ class DeleteStatement:
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
         """Yield where a statement stands."""
-        if node.type == "simple_stmt" and node.children[0].type in self.KINDS and _in_function(node):
-            yield node.start_pos, node.end_pos
+        if node.type == "simple_stmt" and _in_function(node):
+            statement = node.children[0]
+            if statement.type in self.KINDS or (
+                statement.type == "keyword" and statement.value in self.WORDS
+            ):
+                yield node.start_pos, node.end_pos
 
     def mutate(self, node: Any, index: int) -> Any:
         """Delete it."""
