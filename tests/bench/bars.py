@@ -5,6 +5,7 @@ The unit, unless a row says otherwise, is one `pybreaker.CircuitBreaker.call` of
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
@@ -13,13 +14,13 @@ import attrs
 from bench.contenders import (
     WARNING,
     api_failover,
-    bare,
-    breaker_call,
     failing_breaker_call,
+    healthy_breaker_call,
     ours,
 )
-from bench.rounds import Effort, Figure, Path, Round, figure, time_paths
+from bench.rounds import Effort, Figure, Path, Round, figure, over, time_paths
 from bench.scenes import HEALTHY, ONE_FAILURE, Scene
+from bench.tables import markdown, number
 from bench.threads import time_on_threads
 from fallback_exec import Strategy
 
@@ -64,24 +65,12 @@ class Reading:
         return self.figure.median <= self.bar.at_most
 
 
-def _healthy_breaker() -> Path:
-    path = breaker_call(HEALTHY)
-    assert path is not None
-    return path
-
-
-def _bare_sleep() -> Path:
-    path = bare(ONE_OF_20_MS)
-    assert path is not None
-    return path
-
-
 def _skipping(count: int) -> Path:
     return ours(Scene(total=count + 1, cooling=count))
 
 
 PATHS: Mapping[str, Callable[[], Path]] = {
-    "unit": _healthy_breaker,
+    "unit": healthy_breaker_call,
     "failing unit": failing_breaker_call,
     "apifailover": lambda: api_failover(HEALTHY),
     "fallback": lambda: ours(HEALTHY),
@@ -91,14 +80,9 @@ PATHS: Mapping[str, Callable[[], Path]] = {
     "one failure, logged": lambda: ours(ONE_FAILURE, logger=WARNING),
     "no skip": lambda: ours(Scene(total=1)),
     **{f"{count} skips": partial(_skipping, count) for count in SKIPS},
-    "sleeps": _bare_sleep,
+    "sleeps": lambda: Path("sleep(0.020)", {"sleep": time.sleep}),
     "sleeping provider": lambda: ours(ONE_OF_20_MS),
 }
-
-
-def over(path: str, unit: str) -> Callable[[Round], float]:
-    """Return the ratio of two paths."""
-    return lambda seconds: seconds[path] / seconds[unit]
 
 
 def skip(seconds: Round, count: int) -> float:
@@ -179,3 +163,16 @@ def _paths_of(bars: Sequence[Bar]) -> dict[str, Path]:
 
 def _readings(bars: Sequence[Bar], rounds: Sequence[Round]) -> Iterator[Reading]:
     return (Reading(bar, figure(rounds, bar.ratio)) for bar in bars)
+
+
+def bars_table(readings: Sequence[Reading]) -> str:
+    """Return the table as it is printed."""
+    head = ["path", "measured", "half of the rounds", "at most", "aim", ""]
+    return markdown(head, [_row(reading) for reading in readings])
+
+
+def _row(reading: Reading) -> list[str]:
+    bar, measured = reading.bar, reading.figure
+    verdict = "too much" if not reading.holds else "aim reached" if measured.median <= bar.aim else "holds"
+    spread = f"{number(measured.low)} to {number(measured.high)}"
+    return [bar.path, number(measured.median), spread, number(bar.at_most), number(bar.aim), verdict]

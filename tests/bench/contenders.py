@@ -52,6 +52,12 @@ def breaker_call(scene: Scene) -> Path | None:
     return Path("breaker.call(call)", {"breaker": breaker, "call": scene.calls()["vendor-0"]})
 
 
+def healthy_breaker_call() -> Path:
+    """Call a no-op through one breaker of pybreaker's: the unit of most figures."""
+    breaker = CircuitBreaker(fail_max=NEVER, reset_timeout=AN_HOUR)
+    return Path("breaker.call(no_op)", {"breaker": breaker, "no_op": no_op})
+
+
 def failing_breaker_call() -> Path:
     """Call a function that fails through one breaker of pybreaker's."""
     breaker = CircuitBreaker(fail_max=NEVER, reset_timeout=AN_HOUR)

@@ -83,6 +83,11 @@ def figure(rounds: Sequence[Round], ratio: Callable[[Round], float]) -> Figure:
     return Figure(median, low, high)
 
 
+def over(path: str, unit: str) -> Callable[[Round], float]:
+    """Return the ratio of two paths."""
+    return lambda seconds: seconds[path] / seconds[unit]
+
+
 def interleave(timings: Mapping[str, Callable[[], float]], count: int) -> list[Round]:
     """Take each timing once a round, in an order that rotates from round to round."""
     names = list(timings)

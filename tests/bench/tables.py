@@ -1,14 +1,39 @@
-"""Tables as they are printed and as the pages show them: Markdown, its columns aligned."""
+"""Tables, as they are printed and as the pages show them: Markdown, its columns aligned."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from bench.bars import Reading
+import attrs
+
+from bench.rounds import Effort
+
+
+@attrs.frozen
+class Table:
+    """Figures by row and column; None where there is no such thing."""
+
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[float | None, ...]]
+
+
+@attrs.frozen
+class Study:
+    """Something that is measured and has no bar to hold.
+
+    Attributes:
+        title: What the figures are, their unit included.
+        corner: What the rows are.
+        measure: Returns the table.
+    """
+
+    title: str
+    corner: str
+    measure: Callable[[Effort], Table]
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table whose first column stands to the left and whose others are numbers."""
+    """Return a table whose first column stands to the left, and whose others stand to the right."""
     widths = [max(len(line[column]) for line in [head, *rows]) for column in range(len(head))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "".join(_line(cells, widths) for cells in [head, rule, *rows])
@@ -20,21 +45,23 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return f"| {' | '.join([first, *others])} |\n"
 
 
-def bars_table(readings: Sequence[Reading]) -> str:
-    """Return the table of the figures that must hold."""
-    head = ["path", "measured", "half of the rounds", "at most", "aim", ""]
-    return markdown(head, [_bar_row(reading) for reading in readings])
+def study_table(corner: str, tables: Sequence[Table]) -> str:
+    """Return a study's table; each cell has the figures of all `tables`, in their order."""
+    first = tables[0]
+    rows = []
+    for name in first.rows:
+        cells = zip(*(table.rows[name] for table in tables), strict=True)
+        rows.append([name, *(_cell(figures) for figures in cells)])
+    return markdown([corner, *first.columns], rows)
 
 
-def _bar_row(reading: Reading) -> list[str]:
-    bar, measured = reading.bar, reading.figure
-    verdict = "too much" if not reading.holds else "aim reached" if measured.median <= bar.aim else "holds"
-    spread = f"{number(measured.low)} to {number(measured.high)}"
-    return [bar.path, number(measured.median), spread, number(bar.at_most), number(bar.aim), verdict]
+def _cell(figures: Sequence[float | None]) -> str:
+    texts = [number(figure) for figure in figures]
+    return texts[0] if set(texts) == {"-"} else " / ".join(texts)
 
 
-def number(value: float | None) -> str:
+def number(figure: float | None) -> str:
     """Return a figure with about three digits; a dash where there is none."""
-    if value is None:
+    if figure is None:
         return "-"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.1f}" if figure >= 10 else f"{figure:.2f}"
