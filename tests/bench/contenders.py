@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableLambda
 from pybreaker import CircuitBreaker
 
 from bench.rounds import Path
-from bench.scenes import Scene, Vendor, VendorError, fail, no_op
+from bench.scenes import ANSWER, Scene, Vendor, VendorError, fail, no_op
 from fallback_exec import BreakerCooldownTracker, ExecuteConfig, Strategy, execute
 
 Contender: TypeAlias = Callable[[Scene], Path | None]
@@ -118,7 +118,7 @@ def _of_a_question(call: Callable[[], str]) -> Callable[[str], str]:
 
 
 def _answer_question(_question: str) -> str:
-    return "answer"
+    return ANSWER
 
 
 def _fail_question(_question: str) -> str:

@@ -9,7 +9,7 @@ from bench.bars import BARS
 from bench.plots import draw_plots
 from bench.record import Record, read_records
 from bench.studies import STUDIES
-from bench.tables import markdown, number, study_table
+from bench.tables import Table, markdown, number, study_table
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
 
@@ -19,7 +19,8 @@ def write_pages() -> None:
     records = read_records(FOLDER)
     snippets = {"bars": _bars(records), "machine": _machine(records)}
     for name, study in STUDIES.items():
-        table = study_table(study.corner, [record.studies[name] for record in records])
+        nothing = Table(records[-1].studies[name].columns, {})
+        table = study_table(study.corner, [record.studies.get(name, nothing) for record in records])
         snippets[name] = f"{study.title}; {_legend(records)}:\n\n{table}"
     for name, text in snippets.items():
         (FOLDER / f"{name}.md").write_text(text)
@@ -38,7 +39,7 @@ def _bars(records: Sequence[Record]) -> str:
             bar.path,
             number(bar.at_most),
             number(bar.aim),
-            *(number(record.bars[bar.path]) for record in records),
+            *(number(record.bars.get(bar.path)) for record in records),
         ]
         for bar in BARS
     ]

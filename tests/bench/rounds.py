@@ -1,14 +1,15 @@
 """Times things against each other, in one process and in interleaved rounds.
 
 A figure is a ratio: each round times every path for one short batch, the ratio is taken within the
-round, and the median over the rounds is the figure. So a slow moment of the machine is slow for both
-sides of a ratio, or it is an outlier that the median drops.
+round, and the median over the rounds is the figure. So a slow stretch of the machine is slow for both
+sides of a ratio, and a slow moment is an outlier that the median drops.
 """
 
 from __future__ import annotations
 
 import gc
 import statistics
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from timeit import Timer
@@ -19,8 +20,12 @@ import attrs
 #: Seconds that one path took in a round, for a single call, by the path's name.
 Round: TypeAlias = Mapping[str, float]
 
-#: Seconds of a batch: a thousand times the clock's resolution and its cost, and well below the some
-#: milliseconds after which a scheduler gives the core to somebody else.
+# The thread's own time: a long path would be interrupted by other processes in most rounds, a short one in
+# few, and no median would help. Where that clock is coarse, the machine had better be idle.
+_IS_FINE = time.get_clock_info("thread_time").resolution < 1e-6
+CLOCK = time.thread_time if _IS_FINE else time.perf_counter
+
+#: Seconds of a batch: a thousand times what it costs to read the clock.
 BATCH = 0.0003
 
 
@@ -37,7 +42,7 @@ class Path:
 
     def timer(self) -> Timer:
         """Return a timer of the statement."""
-        return Timer(self.statement, globals=dict(self.names))
+        return Timer(self.statement, timer=CLOCK, globals=dict(self.names))
 
     def function(self) -> Callable[[], object]:
         """Return the statement, which must be an expression, as a function."""
@@ -75,11 +80,8 @@ class Figure:
 
 
 def figure(rounds: Sequence[Round], ratio: Callable[[Round], float]) -> Figure:
-    """Return what the ratio came to."""
-    values = [ratio(each) for each in rounds]
-    if len(values) < 2:
-        return Figure(values[0], values[0], values[0])
-    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    """Return what the ratio came to in the rounds, of which there are at least two."""
+    low, median, high = statistics.quantiles(map(ratio, rounds), n=4, method="inclusive")
     return Figure(median, low, high)
 
 
@@ -94,7 +96,7 @@ def interleave(timings: Mapping[str, Callable[[], float]], count: int) -> list[R
     rounds: list[Round] = []
     for number in range(count):
         shift = number % len(names)
-        gc.collect()  # what one path leaves behind is not collected at another's cost
+        gc.collect()  # what was left behind in a round is collected at nobody's cost
         rounds.append({name: timings[name]() for name in names[shift:] + names[:shift]})
     return rounds
 

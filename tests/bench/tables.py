@@ -46,13 +46,14 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def study_table(corner: str, tables: Sequence[Table]) -> str:
-    """Return a study's table; each cell has the figures of all `tables`, in their order."""
-    first = tables[0]
+    """Return a study's table, with the rows of the last one; each cell has the figures of all, in order."""
+    last = tables[-1]
+    nothing = (None,) * len(last.columns)
     rows = []
-    for name in first.rows:
-        cells = zip(*(table.rows[name] for table in tables), strict=True)
+    for name in last.rows:
+        cells = zip(*(table.rows.get(name, nothing) for table in tables), strict=True)
         rows.append([name, *(_cell(figures) for figures in cells)])
-    return markdown([corner, *first.columns], rows)
+    return markdown([corner, *last.columns], rows)
 
 
 def _cell(figures: Sequence[float | None]) -> str:
