@@ -70,7 +70,7 @@ def name(setting: str, value: object) -> str:
     """Return a provider's name, a non-empty string, as a plain `str`."""
     # The type is asked, not isinstance(), which believes what an object says of itself, as a mock does.
     # A subclass of str (an enum's member, say) may print, compare and be true differently.
-    plain = str.__str__(value) if issubclass(type(value), str) else ""
+    plain = str.__str__(cast("str", value)) if issubclass(type(value), str) else ""
     if not plain:
         raise InvalidConfigError(setting, value, "must be a non-empty string")
     return plain

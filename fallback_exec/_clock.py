@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from typing import final
 
 # `dt.datetime` is looked up at every reading: freezegun replaces the attribute, and an
 # imported name or a default argument would go on reading the real time. This clock is also
@@ -23,6 +24,7 @@ def later(moment: dt.datetime, seconds: float) -> dt.datetime:
         return dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
+@final  # so that asking for its very type tells all
 class Countdown:
     """A stretch of time that begins now, or at a reading of the clock, and ends `seconds` later.
 

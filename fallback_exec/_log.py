@@ -75,7 +75,8 @@ def emit(logger: Logger, event: Event, *values: object) -> None:
     is logged once, to the library's own logger.
     """
     try:
-        _emit(logger, event, values)
+        if logger.isEnabledFor(event.level):
+            _emit(logger, event, values)
     except Exception as error:
         with contextlib.suppress(Exception):  # nowhere is left to say it
             _emit(default_logger, LOGGING_FAILED, (event.template, error))
@@ -90,8 +91,6 @@ def is_enabled(logger: Logger, level: int) -> bool:
 
 
 def _emit(logger: Logger, event: Event, values: tuple[object, ...]) -> None:
-    if not logger.isEnabledFor(event.level):
-        return
     fields = dict(zip(event.given, values, strict=True))
     extra = {key: _WRITTEN[key](fields[key]) if key in _WRITTEN else fields[key] for key in event.keys}
     message: Any = event.template

@@ -74,6 +74,7 @@ class ExecuteConfig:
         repr=False,
         eq=False,
         default=attrs.Factory(
-            lambda self: route_of(self.strategy, self.cooldown, self.round_robin_index), takes_self=True
+            lambda self: route_of(self.strategy, self.cooldown, self.logger, self.round_robin_index),
+            takes_self=True,
         ),
     )

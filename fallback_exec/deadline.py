@@ -78,10 +78,10 @@ class Deadline:
         return f"<Deadline seconds={self._seconds}, remaining={self.remaining()}{state}>"
 
 
-def as_deadline(value: Deadline | Seconds | None) -> Deadline | None:
+def as_deadline(value: Deadline | Seconds) -> Deadline:
     """Return the `deadline` argument of an execution as a `Deadline` that runs from now."""
     try:
-        return value if value is None or isinstance(value, Deadline) else Deadline(value)
+        return value if isinstance(value, Deadline) else Deadline(value)
     except Exception:  # isinstance() asks the value what it is, and it may answer by an error
         rule = "must be a Deadline, a finite number of seconds or a timedelta"
         raise InvalidConfigError("deadline", value, rule) from None

@@ -80,7 +80,7 @@ def cooldown_of(learned: datetime | None, ends: datetime | None) -> float | None
     return None if learned is None or ends is None else max(0.0, (ends - learned).total_seconds())
 
 
-@attrs.define(init=False)
+@attrs.define(init=False, eq=False)
 class ExecuteResult(Generic[T]):
     """An answer, and who gave it.
 
@@ -98,11 +98,10 @@ class ExecuteResult(Generic[T]):
     latency: float
     attempt_num: int
     was_terminus: bool
-    # The story, or, until somebody asks for it, None: then the rows before the answer, and the
-    # cooldown in spite of which it was asked for. Execution fills these places itself.
-    _attempts: tuple[Attempt, ...] | None = attrs.field(repr=False, eq=False)
-    _rows: list[Row] = attrs.field(repr=False, eq=False)
-    _cooling: Cooling | None = attrs.field(repr=False, eq=False)
+    # The story, or, until somebody asks for it, the rows before the answer, and the cooldown in spite
+    # of which it was asked for. Execution fills these places itself.
+    _story: tuple[Attempt, ...] | list[Row] = attrs.field(repr=False)
+    _cooling: Cooling | None = attrs.field(repr=False)
 
     def __init__(
         self,
@@ -118,16 +117,33 @@ class ExecuteResult(Generic[T]):
         self.latency = latency
         self.attempt_num = attempt_num
         self.was_terminus = was_terminus
-        self._attempts = attempts
+        self._story = attempts
+        self._cooling = None
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """The whole story, in order, skips included; the last line is the answer's."""
-        if self._attempts is None:
+        story = self._story
+        if isinstance(story, list):
             answer = row_of(self.provider, Outcome.SUCCESS, None, self.latency, self._cooling)
-            self._attempts = attempts_of([*self._rows, answer])
-        return self._attempts
+            story = self._story = attempts_of([*story, answer])
+        return story
+
+    def __eq__(self, other: object) -> bool:
+        return self._answer() == other._answer() if isinstance(other, ExecuteResult) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # as of all that is equal by value and can change
 
     def __reduce__(self) -> tuple[Callable[..., ExecuteResult[T]], tuple[object, ...]]:
-        answer = (self.response, self.provider, self.latency, self.attempt_num, self.was_terminus)
-        return ExecuteResult, (*answer, self.attempts)
+        return ExecuteResult, (*self._answer(), self.attempts)
+
+    def _answer(self) -> tuple[object, ...]:
+        return self.response, self.provider, self.latency, self.attempt_num, self.was_terminus
+
+
+class FilledResult(ExecuteResult[T]):
+    """A result as execution makes it: it fills the places itself, for half of what `__init__` costs."""
+
+    __slots__ = ()
+    __qualname__ = ExecuteResult.__qualname__  # for users there is no difference
+    __init__ = object.__init__  # pyright: ignore[reportAssignmentType]  # there is nothing to give it

@@ -6,13 +6,13 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import attrs
 
 from fallback_exec import _forks, _log
 from fallback_exec._clock import Countdown
-from fallback_exec._log import Event
+from fallback_exec._log import Event, Logger
 from fallback_exec._text import error_text, one_line
 from fallback_exec.cooldown.tracker import CooldownTracker, Permit
 from fallback_exec.errors import AllProvidersFailedError, ProviderFailedError
@@ -54,39 +54,50 @@ class RoundRobinIndex:
         self._lock = threading.Lock()
 
 
-@attrs.frozen
+@attrs.define
 class Route:
     """What a strategy decides, worked out when the config is built.
 
     Attributes:
-        tracker: Who is asked and told of cooldowns, None: nobody.
-        standing: What the tracker shows to those who do not ask; see `CooldownTracker`.
-        index: Counts where to begin; None: with the first provider.
-        is_chain: Whether a failure leads to the next provider. Only then is there a terminus, and is the
-            deadline looked at between attempts.
+        logger: Where the execution is logged.
         failed: What is logged when a provider fails.
         give_up: From the story, the error that says that nobody answered.
+        is_chain: Whether a failure leads to the next provider. Only then is there a terminus, and is the
+            deadline looked at between attempts.
+        tracker: Who is asked and told of cooldowns; None: nobody.
+        standings: What the tracker publishes; None without one.
+        index: Counts where to begin; None: with the first provider.
+        checked: The tuple of providers that was checked last, with its names: one reference, replaced as a
+            whole. It lives until another tuple is executed.
     """
 
-    tracker: CooldownTracker | None
-    standing: Mapping[str, Permit | Countdown]
-    index: RoundRobinIndex | None
-    is_chain: bool
+    logger: Logger
     failed: Event
     give_up: Callable[[list[Row]], ProviderFailedError | AllProvidersFailedError]
+    is_chain: bool = False
+    tracker: CooldownTracker | None = None
+    standings: Mapping[str, Permit | Countdown] | None = None
+    index: RoundRobinIndex | None = None
+    checked: tuple[Any, list[str]] = attrs.Factory(lambda: ([], []))
 
 
-def route_of(strategy: Strategy, tracker: CooldownTracker | None, index: RoundRobinIndex | None) -> Route:
-    """Return the route of a strategy, given the settings `cooldown` and `round_robin_index`."""
+def route_of(
+    strategy: Strategy, tracker: CooldownTracker | None, logger: Logger, index: RoundRobinIndex | None
+) -> Route:
+    """Return the route of a strategy, given the other settings."""
     if strategy is Strategy.FALLBACK:
-        # Of the tracker's own making only: a mock of a tracker would make up what it shows.
-        standing = getattr(tracker, "__dict__", {}).get("_standing", {})
-        return Route(tracker, standing, index=None, is_chain=True, failed=_log.FAILED, give_up=_all_failed)
+        return Route(
+            logger,
+            _log.FAILED,
+            _all_failed,
+            is_chain=True,
+            tracker=tracker,
+            # Of the tracker's own making only: a mock of a tracker would make up what it publishes.
+            standings=None if tracker is None else getattr(tracker, "__dict__", {}).get("_standings", {}),
+        )
     if strategy is Strategy.ROUND_ROBIN:
-        failed = _log.ROUND_ROBIN_FAILED
-        return Route(None, {}, index=index, is_chain=False, failed=failed, give_up=_one_failed)
-    failed = _log.PRIMARY_FAILED
-    return Route(None, {}, index=None, is_chain=False, failed=failed, give_up=_primary_failed)
+        return Route(logger, _log.ROUND_ROBIN_FAILED, _one_failed, index=index)
+    return Route(logger, _log.PRIMARY_FAILED, _primary_failed)
 
 
 def _one_failed(rows: list[Row], subject: str = "provider") -> ProviderFailedError:

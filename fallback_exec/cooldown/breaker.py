@@ -111,7 +111,7 @@ class BreakerCooldownTracker(CooldownTracker):
         if (
             type(self).acquire is BreakerCooldownTracker.acquire
         ):  # a subclass that has its own wants to be asked
-            self._standing = self._published
+            self._standings = self._published
         # Who was forgotten while somebody still held a permit or a handle. Written under `_lock`.
         self._forgotten: weakref.WeakValueDictionary[str, Memory] = weakref.WeakValueDictionary()
         # How many may be known before it is tidied up again. Written under `_lock`.
@@ -290,7 +290,7 @@ class BreakerCooldownTracker(CooldownTracker):
 
 def _is_healthy(memory: Memory) -> bool:
     era = memory.era  # looked at once: a hand may open the breaker at any moment
-    return isinstance(era, Closed) and not era.failures
+    return isinstance(era, Closed) and not era.awaits_success
 
 
 def _status(memory: Memory) -> CooldownStatus:

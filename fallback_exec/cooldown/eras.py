@@ -61,7 +61,7 @@ class Closed(Permit):
     itself the permit of all its attempts.
     """
 
-    __slots__ = ("_memory", "failures")
+    __slots__ = ("_memory", "awaits_success")
 
     state = STATE_CLOSED
     reopenings = 0
@@ -69,12 +69,12 @@ class Closed(Permit):
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        # Failures in a row. Written by the storage's counter, under pybreaker's lock.
-        self.failures = 0
+        # Whether there are failures in a row to forget.
+        self.awaits_success = False
 
     def success(self) -> None:
         """Forget the failures in a row; with none there is nothing to do, not even a lock to take."""
-        if self.failures:
+        if self.awaits_success:
             self._memory.succeed(self)
 
     def failure(self, error: Exception) -> bool:
@@ -215,11 +215,14 @@ class Memory(CircuitMemoryStorage):
         rules: Rules,
         random: Random,
         known: dict[str, Memory],
-        standing: dict[str, Permit | Countdown],
+        standings: dict[str, Permit | Countdown],
     ) -> None:
         super().__init__(STATE_CLOSED)
         # Replaced under pybreaker's lock.
         self.era: Era = Closed(self)
+        # Failures in a row: a place for a number, replaced by a new one when they are forgotten. So a hand
+        # that forgets them and a failure that is being counted cannot undo each other.
+        self._failures = [0]
         self.provider = name
         self.openings = 0
         self.last_error: str | None = None
@@ -229,7 +232,7 @@ class Memory(CircuitMemoryStorage):
         self._random = random
         # The tracker's; each write is one atomic operation of a dict.
         self._known = known
-        self._standing = standing
+        self._standings = standings
         self.renew()
 
     def renew(self) -> None:
@@ -243,7 +246,7 @@ class Memory(CircuitMemoryStorage):
             self.era = HalfOpen(self.era.reopenings)
         elif isinstance(self.era, Closed):
             # The parent may have been between counting and showing.
-            self.era.failures = self.counter
+            self.era.awaits_success = self.counter > 0
         self.breaker = CircuitBreaker(
             fail_max=self._rules.fail_max,
             reset_timeout=self._rules.reset_timeout,
@@ -264,7 +267,7 @@ class Memory(CircuitMemoryStorage):
         era = self.era
         # An interruption between here and `_touch()` must not leave a permit of the past on show: its
         # outcomes would be stale for ever. Where nothing is shown, execution asks.
-        self._standing.pop(self.provider, None)
+        self._standings.pop(self.provider, None)
         if state == STATE_OPEN:
             self._open(era)
         elif state == STATE_HALF_OPEN:
@@ -272,21 +275,31 @@ class Memory(CircuitMemoryStorage):
         elif not isinstance(era, Closed):
             self.era = Closed(self)
         self._touch()
+        self._show()
+
+    @property
+    def counter(self) -> int:
+        """Failures in a row, those that opened the breaker included."""
+        return self._failures[0]
 
     def increment_counter(self) -> None:
         """Count one more failure in a row."""
-        super().increment_counter()
-        self._show_failures()
+        # In this order: neither an interruption nor a hand that forgets the failures meanwhile may leave some
+        # that no success would be told of.
+        failures = self._failures
+        era = self.era
+        if isinstance(era, Closed):
+            era.awaits_success = True
+        failures[0] += 1
+        self._touch()
 
     def reset_counter(self) -> None:
         """Forget the failures in a row."""
-        super().reset_counter()
-        self._show_failures()
-
-    def _show_failures(self) -> None:
-        era = self.era  # once: a finalizer may change it in between
+        era = self.era
         if isinstance(era, Closed):
-            era.failures = self.counter
+            # First, for the same reason.
+            era.awaits_success = False
+        self._failures = [0]
         self._touch()
 
     def _open(self, era: Era) -> None:
@@ -305,9 +318,14 @@ class Memory(CircuitMemoryStorage):
     def _touch(self) -> None:
         self.touched = next(_touches)
         # Whoever was forgotten while somebody held a permit or a handle is known again.
-        # It is not shown where another has taken its place: where everything that held it was garbage, and
-        # a finalizer of that garbage comes back here.
-        if self._known.setdefault(self.provider, self) is self:
+        if self.provider not in self._known:
+            self._known.setdefault(self.provider, self)
+            self._show()
+
+    def _show(self) -> None:
+        # Not where another has taken its place: where everything that held it was garbage, and a finalizer of
+        # that garbage comes back here.
+        if self._known.get(self.provider) is self:
             self.publish()
 
     def publish(self) -> None:
@@ -318,9 +336,9 @@ class Memory(CircuitMemoryStorage):
         while True:
             shown = self._to_show()
             if shown is None:
-                self._standing.pop(self.provider, None)
+                self._standings.pop(self.provider, None)
             else:
-                self._standing[self.provider] = shown
+                self._standings[self.provider] = shown
             if self._to_show() is shown:
                 return
 
@@ -370,6 +388,8 @@ class Memory(CircuitMemoryStorage):
             if self.era is era:
                 if isinstance(era, Open):
                     self.breaker.close()
+                elif isinstance(era, Closed):
+                    self.reset_counter()  # all that pybreaker makes of a success while closed
                 else:
                     feed_success(self.breaker)
 
@@ -388,6 +408,9 @@ class Memory(CircuitMemoryStorage):
 
     def _fail_locked(self, era: Era) -> Opening | None:
         """Count the failure. Returns the opening that it made, if any."""
+        if isinstance(era, Closed) and self.counter + 1 < self.breaker.fail_max:
+            self.increment_counter()  # all that pybreaker makes of a failure that does not open
+            return None
         if isinstance(era, Open):
             if era.look():
                 return None

@@ -51,11 +51,13 @@ class Permit(ABC):
 
     Attributes:
         cooling: None, or, for an attempt that was forced, what the tracker said of the provider's cooldown.
+        awaits_success: False while a success would change nothing: then it need not be told.
     """
 
     __slots__ = ()
 
     cooling: Cooling | None
+    awaits_success: bool = True
 
     @abstractmethod
     def success(self) -> None:
@@ -82,8 +84,9 @@ class CooldownTracker(ABC):
     """
 
     # What execution knows without asking, by name: a permit that any number of attempts may use, or
-    # the countdown of a cooldown that runs. For the rest, and where nothing is published, it asks.
-    _standing: Mapping[str, Permit | Countdown] = MappingProxyType({})
+    # the countdown of a cooldown that runs. For the rest, and where nothing is published, it asks. The
+    # mapping stays the same object.
+    _standings: Mapping[str, Permit | Countdown] = MappingProxyType({})
 
     @abstractmethod
     def is_available(self, name: str) -> bool:
@@ -140,6 +143,7 @@ class NoPermit(Permit):
     __slots__ = ()
 
     cooling = None
+    awaits_success = False
 
     def success(self) -> None:
         """Tell nobody."""
@@ -153,3 +157,6 @@ class NoPermit(Permit):
 
 
 NO_PERMIT = NoPermit()
+
+#: Where execution stands with a provider of whom nothing is published: a countdown that is over.
+UNKNOWN = Countdown(0.0)

@@ -437,7 +437,7 @@ class TestPublishing:
                 published[name] = value
 
         memory = memory_of(tracker)
-        memory._standing = Meddling()
+        memory._standings = Meddling()
         memory.publish()
         assert isinstance(published["grok"], Countdown)
         assert isinstance(tracker.acquire("grok"), Cooling)
