@@ -33,17 +33,18 @@ class Event:
     Attributes:
         level: Of `logging`.
         template: The text with a place for each field.
-        keys: The fields that are logged.
-        given: What `emit()` is given, in order; more than is logged where several events share a place.
+        fields: Of each field that is logged, its key, its place among the values that `emit()` is given,
+            and how its value is written, None: as it is.
     """
 
-    __slots__ = ("given", "keys", "level", "template")
+    __slots__ = ("fields", "level", "template")
 
     def __init__(self, level: int, text: str, *keys: str, given: tuple[str, ...] | None = None) -> None:
         self.level = level
         self.template = " ".join([text, *(f"{key}=%s" for key in keys)])
-        self.keys = keys
-        self.given = keys if given is None else given
+        # More is given than is logged where several events share a place.
+        places = keys if given is None else given
+        self.fields = tuple((key, places.index(key), _WRITTEN.get(key)) for key in keys)
 
 
 _FAILURE = ("provider", "error", "attempt", "is_terminus", "index", "latency")
@@ -69,7 +70,7 @@ LOGGING_FAILED = Event(ERROR, "logging failed", "event", "error")
 
 
 def emit(logger: Logger, event: Event, *values: object) -> None:
-    """Log the event with the values, which are those of `event.given`; never raises an `Exception`.
+    """Log the event with the values that it is given; never raises an `Exception`.
 
     Nothing is formatted while the level is off. An error of the user's logger or of one of its filters
     is logged once, to the library's own logger.
@@ -82,17 +83,10 @@ def emit(logger: Logger, event: Event, *values: object) -> None:
             _emit(default_logger, LOGGING_FAILED, (event.template, error))
 
 
-def is_enabled(logger: Logger, level: int) -> bool:
-    """Return whether the logger takes records of that level; one that raises is asked record by record."""
-    try:
-        return logger.isEnabledFor(level)
-    except Exception:
-        return True
-
-
 def _emit(logger: Logger, event: Event, values: tuple[object, ...]) -> None:
-    fields = dict(zip(event.given, values, strict=True))
-    extra = {key: _WRITTEN[key](fields[key]) if key in _WRITTEN else fields[key] for key in event.keys}
+    extra = {
+        key: values[place] if write is None else write(values[place]) for key, place, write in event.fields
+    }
     message: Any = event.template
     options: dict[str, Any] = {"extra": extra}
     # A LoggerAdapter overwrites `extra` with its own: what it adds is merged here instead.
