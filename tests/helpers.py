@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -326,6 +326,51 @@ def _meddle_at_line(line: int, work: Callable[[], T], meddle: Callable[[], objec
         return work(), has_meddled
     finally:
         sys.settrace(None)
+
+
+def act_at_each_call(
+    scene: Callable[[], tuple[T, Callable[[], object], Callable[[], object]]],
+) -> Iterator[tuple[T, BaseException | None]]:
+    """Act at each moment at which the interpreter may run a signal's handler or a finalizer.
+
+    Those are where functions of the library's and of pybreaker's begin, and where their calls of C functions
+    have ended. `scene()` sets up a fresh scene and returns its subject, the work, and the act. The work is
+    run as often as there are such moments; each time, the act happens at another one, and what it raises is
+    raised there.
+
+    Yields:
+        The subject, and what came out of the work.
+    """
+    for moment in itertools.count():
+        subject, work, act = scene()
+        moments = itertools.count()
+        has_acted = False
+
+        def profile(frame: FrameType, event: str, _argument: object) -> None:
+            nonlocal has_acted
+            package = str(frame.f_globals.get("__name__")).partition(".")[0]
+            if (
+                has_acted
+                or event not in {"call", "c_return"}
+                or package not in {"fallback_exec", "pybreaker"}
+            ):
+                return
+            if next(moments) == moment:  # noqa: B023  # run at once
+                has_acted = True
+                act()  # noqa: B023
+
+        came_out: BaseException | None = None
+        try:
+            sys.setprofile(profile)
+            work()
+        except BaseException as error:
+            came_out = error.with_traceback(None)
+        finally:
+            sys.setprofile(None)
+        if not has_acted:
+            assert moment, "there was no moment"
+            return
+        yield subject, came_out
 
 
 def forked_child_finishes(work: Callable[[], object]) -> bool:

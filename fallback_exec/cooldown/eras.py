@@ -70,7 +70,7 @@ class Closed(Permit):
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         # Whether there are failures in a row to forget.
-        self.awaits_success = False
+        self.awaits_success = memory.counter > 0
 
     def success(self) -> None:
         """Forget the failures in a row; with none there is nothing to do, not even a lock to take."""
@@ -218,11 +218,11 @@ class Memory(CircuitMemoryStorage):
         standings: dict[str, Permit | Countdown],
     ) -> None:
         super().__init__(STATE_CLOSED)
-        # Replaced under pybreaker's lock.
-        self.era: Era = Closed(self)
         # Failures in a row: a place for a number, replaced by a new one when they are forgotten. So a hand
         # that forgets them and a failure that is being counted cannot undo each other.
         self._failures = [0]
+        # Replaced under pybreaker's lock.
+        self.era: Era = Closed(self)
         self.provider = name
         self.openings = 0
         self.last_error: str | None = None

@@ -30,11 +30,11 @@ from helpers import (
     PATIENCE,
     Vendor,
     VendorError,
+    act_at_each_call,
     error_of,
     fail,
     in_thread,
     logger_with,
-    meddle_at_each_line,
     replying,
     vendors,
 )
@@ -316,6 +316,7 @@ MEDDLING: dict[str, Callable[[BreakerCooldownTracker], object]] = {
     "record_success": lambda tracker: tracker.record_success("grok"),
     "half_open": lambda tracker: tracker.breaker("grok").half_open(),
     "reset": lambda tracker: tracker.reset("grok"),
+    "open": lambda tracker: tracker.breaker("grok").open(),
     "new names": lambda tracker: [tracker.record_failure(name, VendorError()) for name in ("a", "b", "c")],
 }
 BEGINNINGS: dict[str, Callable[[BreakerCooldownTracker], object]] = {
@@ -325,27 +326,23 @@ BEGINNINGS: dict[str, Callable[[BreakerCooldownTracker], object]] = {
 
 
 class TestFinalizers:
-    """A finalizer in this very thread, at each line of the library's in turn."""
+    """A finalizer in this very thread, at each moment of the library's and of pybreaker's work in turn."""
 
     @pytest.mark.parametrize("work", WORKS)
     @pytest.mark.parametrize("meddling", MEDDLING)
-    def test_at_each_line_leaves_a_tracker_that_agrees_with_its_breakers(
+    def test_at_each_moment_leaves_a_tracker_that_agrees_with_its_breakers(
         self, meddling: str, work: str
     ) -> None:
         """Whatever it does, the work ends, and what is known, shown and done afterwards is one thing."""
 
-        def scene() -> tuple[Callable[[], BreakerCooldownTracker], Callable[[], object]]:
+        def scene() -> tuple[BreakerCooldownTracker, Callable[[], object], Callable[[], object]]:
             tracker = BreakerCooldownTracker(fail_max=2, max_providers=2)
             beginning, act_on = WORKS[work]
             BEGINNINGS[beginning](tracker)
+            return tracker, lambda: act_on(tracker), lambda: MEDDLING[meddling](tracker)
 
-            def act() -> BreakerCooldownTracker:
-                act_on(tracker)
-                return tracker
-
-            return act, lambda: MEDDLING[meddling](tracker)
-
-        for tracker in meddle_at_each_line(scene):
+        for tracker, came_out in act_at_each_call(scene):
+            assert came_out is None
             status, breaker = tracker.snapshot().get("grok"), tracker.breaker("grok")
             assert status is None or status.state == breaker.state.name == breaker.current_state
             for _ in range(2):
@@ -359,6 +356,38 @@ class TestFinalizers:
             assert result.attempts[0].outcome is Outcome.SKIPPED
             execute(vendors("grok"), config_of(tracker), replying(grok="a cat"))
             assert state_of(tracker) == "closed"
+
+    def test_that_fails_at_each_moment_starts_no_second_cooldown(self) -> None:
+        """A failure that a finalizer tells while another one trips opens nothing twice.
+
+        Both may say that they started it: each does, as far as its own code can see.
+        """
+
+        def scene() -> tuple[Any, Callable[[], object], Callable[[], object]]:
+            tracker, started = BreakerCooldownTracker(fail_max=2), list[bool]()
+            tracker.record_failure("grok", VendorError())
+
+            def tell() -> None:
+                started.append(tracker.record_failure("grok", VendorError()))
+
+            return (tracker, started), tell, tell
+
+        for (tracker, started), _ in act_at_each_call(scene):
+            assert any(started)
+            assert tracker.snapshot()["grok"].openings == 1
+
+    def test_that_fails_at_each_moment_of_an_answer_is_forgotten_by_the_next(self) -> None:
+        """However the two fall together, a success thereafter leaves no failure in a row."""
+
+        def scene() -> tuple[BreakerCooldownTracker, Callable[[], object], Callable[[], object]]:
+            tracker = half_open(fail_max=2)
+            permit = probe_of(tracker)
+            return tracker, permit.success, lambda: tracker.record_failure("grok", VendorError())
+
+        for tracker, _ in act_at_each_call(scene):
+            tracker.record_success("grok")
+            assert state_of(tracker) == "closed"
+            assert tracker.snapshot()["grok"].failures == 0
 
     def test_of_a_provider_may_execute(self) -> None:
         """A provider that executes when it dies, at whatever moment, finds no lock held."""

@@ -1,6 +1,6 @@
 """The attacker raises from a signal's handler, at every moment at which the interpreter would run one.
 
-That is when a function begins and when a call of a C function has ended. They want a Ctrl-C that is
+They want a Ctrl-C that is
 swallowed or counted, a lock that stays held, a probe that is never given back, or a provider that is called
 for ever although it is down.
 
@@ -10,14 +10,12 @@ out there.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -31,50 +29,29 @@ from fallback_exec import (
     RoundRobinIndex,
     execute,
 )
-from helpers import PATIENCE, PermitTracker, Vendor, VendorError, in_thread, logger_with, replying, vendors
+from helpers import (
+    PATIENCE,
+    PermitTracker,
+    Vendor,
+    VendorError,
+    act_at_each_call,
+    in_thread,
+    logger_with,
+    replying,
+    vendors,
+)
 
 
 class Interruption(BaseException):
     """What the handler raises."""
 
 
-#: The packages in whose code interruptions are to come.
-PACKAGES = ("fallback_exec", "pybreaker")
+def interrupt() -> None:
+    """Be the handler."""
+    raise Interruption
 
 
-def interrupt_at_each_call(
-    scene: Callable[[], tuple[Any, Callable[[], object]]],
-) -> Iterator[tuple[Any, bool]]:
-    """Run the work of a fresh scene as often as there are moments in it, each time interrupted at another.
-
-    Yields:
-        The scene's subject, and whether the interruption came out.
-    """
-    for moment in itertools.count():
-        subject, work = scene()
-        moments = itertools.count()
-        has_come = False
-
-        def profile(frame: FrameType, event: str, _argument: object) -> None:
-            nonlocal has_come
-            package = frame.f_globals.get("__name__", "").partition(".")[0]
-            if event in {"call", "c_return"} and package in PACKAGES and next(moments) == moment:  # noqa: B023
-                has_come = True
-                raise Interruption
-
-        try:
-            sys.setprofile(profile)
-            work()
-        except Interruption:
-            came_out = True
-        else:
-            came_out = False
-        finally:
-            sys.setprofile(None)
-        if not has_come:
-            assert moment, "there was no moment"
-            return
-        yield subject, came_out
+Scene: TypeAlias = Callable[[], tuple[BreakerCooldownTracker, Callable[[], object], Callable[[], object]]]
 
 
 def run(tracker: BreakerCooldownTracker, chain: list[Vendor], reply: object) -> Callable[[], object]:
@@ -120,15 +97,13 @@ def reply(request: pytest.FixtureRequest) -> object:
     return REPLIES[request.param]
 
 
-def scene_of(
-    before: Callable[[BreakerCooldownTracker], object], reply: object, **settings: Any
-) -> Callable[[], tuple[BreakerCooldownTracker, Callable[[], object]]]:
+def scene_of(before: Callable[[BreakerCooldownTracker], object], reply: object, **settings: Any) -> Scene:
     """Return what sets up an execution with `grok` as its terminus."""
 
-    def scene() -> tuple[BreakerCooldownTracker, Callable[[], object]]:
+    def scene() -> tuple[BreakerCooldownTracker, Callable[[], object], Callable[[], object]]:
         tracker = BreakerCooldownTracker(fail_max=2, **settings)
         before(tracker)
-        return tracker, run(tracker, vendors("grok"), reply)
+        return tracker, run(tracker, vendors("grok"), reply), interrupt
 
     return scene
 
@@ -138,23 +113,25 @@ class TestAnInterruptionAtAnyMoment:
 
     def test_comes_out(self, before: Any, reply: object) -> None:
         """It is swallowed neither by the library nor by pybreaker, which trips over it."""
-        assert all(came_out for _, came_out in interrupt_at_each_call(scene_of(before, reply)))
+        assert all(
+            isinstance(came_out, Interruption) for _, came_out in act_at_each_call(scene_of(before, reply))
+        )
 
     def test_leaves_no_lock_held(self, before: Any, reply: object) -> None:
         """Another thread can use the provider at once, and its breaker too."""
-        for tracker, _ in interrupt_at_each_call(scene_of(before, reply)):
+        for tracker, _ in act_at_each_call(scene_of(before, reply)):
             in_thread(partial(tracker.acquire, "grok", force=True))
             in_thread(tracker.breaker("grok").open)
 
     def test_leaves_no_probe_held(self, before: Any, reply: object) -> None:
         """Once the interruption is gone, a provider that is not cooling down can be attempted."""
-        for tracker, _ in interrupt_at_each_call(scene_of(before, reply)):
+        for tracker, _ in act_at_each_call(scene_of(before, reply)):
             if tracker.cooldown_remaining("grok") == 0.0:
                 assert isinstance(tracker.acquire("grok"), Permit)
 
     def test_does_not_defeat_the_cooldown(self, before: Any, reply: object) -> None:
         """A provider that is down is passed over afterwards, after at most `fail_max` more attempts."""
-        for tracker, _ in interrupt_at_each_call(scene_of(before, reply)):
+        for tracker, _ in act_at_each_call(scene_of(before, reply)):
             for _ in range(2):
                 run(tracker, vendors("grok", "gemini"), VendorError("down"))()
             result: Any = run(tracker, vendors("grok", "gemini"), VendorError("down"))()
@@ -162,7 +139,7 @@ class TestAnInterruptionAtAnyMoment:
 
     def test_does_not_keep_a_provider_out(self, before: Any, reply: object) -> None:
         """A provider that answers again is called as usual afterwards."""
-        for tracker, _ in interrupt_at_each_call(scene_of(before, reply)):
+        for tracker, _ in act_at_each_call(scene_of(before, reply)):
             run(tracker, vendors("grok"), "a cat")()
             assert tracker.snapshot()["grok"].state == "closed"
             result: Any = run(tracker, vendors("grok", "gemini"), "a cat")()
@@ -170,7 +147,7 @@ class TestAnInterruptionAtAnyMoment:
 
     def test_makes_no_failure_of_an_answer(self, before: Any) -> None:
         """An answer that is being counted when it comes opens nothing and adds no failure."""
-        for tracker, _ in interrupt_at_each_call(scene_of(before, "a cat")):
+        for tracker, _ in act_at_each_call(scene_of(before, "a cat")):
             was = BreakerCooldownTracker(fail_max=2)
             before(was)
             if "grok" in tracker.snapshot():
@@ -181,7 +158,7 @@ class TestAnInterruptionAtAnyMoment:
     def test_lengthens_no_later_cooldown(self, before: Any) -> None:
         """What the interrupted opening was going to be is forgotten: the next has its usual length."""
         scene = scene_of(before, VendorError("down"), backoff_factor=10.0)
-        for tracker, _ in interrupt_at_each_call(scene):
+        for tracker, _ in act_at_each_call(scene):
             tracker.reset("grok")
             tracker.breaker("grok").open()
             assert 0.0 < tracker.cooldown_remaining("grok") <= 30.0
@@ -189,7 +166,7 @@ class TestAnInterruptionAtAnyMoment:
     def test_is_not_counted_with_several_probes_to_go(self) -> None:
         """With a `success_threshold`, an interrupted answer opens nothing either."""
         scene = scene_of(lambda tracker: tracker.breaker("grok").half_open(), "a cat", success_threshold=3)
-        for tracker, _ in interrupt_at_each_call(scene):
+        for tracker, _ in act_at_each_call(scene):
             assert tracker.snapshot()["grok"].state != "open"
 
 
@@ -215,14 +192,14 @@ class TestAnInterruptedHand:
     def test_comes_out_and_leaves_a_tracker_that_works(self, hand: str, then: str) -> None:
         """No lock stays held, no name is lost, and the provider cools down and comes back as ever."""
 
-        def scene() -> tuple[BreakerCooldownTracker, Callable[[], object]]:
+        def scene() -> tuple[BreakerCooldownTracker, Callable[[], object], Callable[[], object]]:
             tracker = BreakerCooldownTracker(fail_max=2, max_providers=2)
             tracker.breaker("grok")
             BEFORE[then](tracker)
-            return tracker, lambda: HANDS[hand](tracker)
+            return tracker, lambda: HANDS[hand](tracker), interrupt
 
-        for tracker, came_out in interrupt_at_each_call(scene):
-            assert came_out
+        for tracker, came_out in act_at_each_call(scene):
+            assert isinstance(came_out, Interruption)
             in_thread(partial(tracker.reset, "grok"))
             for _ in range(2):
                 run(tracker, vendors("grok", "gemini"), VendorError("down"))()
@@ -233,12 +210,12 @@ class TestAnInterruptedHand:
     def test_of_a_rotation_loses_at_most_one_number(self) -> None:
         """An index whose `next()` is interrupted goes on, in any thread."""
 
-        def scene() -> tuple[RoundRobinIndex, Callable[[], object]]:
+        def scene() -> tuple[RoundRobinIndex, Callable[[], object], Callable[[], object]]:
             index = RoundRobinIndex()
-            return index, index.next
+            return index, index.next, interrupt
 
-        for index, came_out in interrupt_at_each_call(scene):
-            assert came_out
+        for index, came_out in act_at_each_call(scene):
+            assert isinstance(came_out, Interruption)
             assert in_thread(index.next) in {0, 1}
 
 
