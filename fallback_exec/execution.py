@@ -120,14 +120,13 @@ def execute(  # noqa: C901, PLR0912, PLR0915  # the one loop, whole: each call i
                         continue
                     permit = asked
             attempt_num += 1
+            if debug:
+                _announce(permit, logger, name, attempt_num, is_terminus, position, total)
+            started = perf_counter()
             try:
-                if debug:
-                    emit(logger, _log.ATTEMPTING, name, attempt_num, is_terminus, position, total)
-                started = perf_counter()
                 response = fn(chain[position - 1])
             except Exception as caught:
-                # emit() raises none, so that it is `fn` that has failed.
-                latency = perf_counter() - started  # pyright: ignore[reportPossiblyUnboundVariable]
+                latency = perf_counter() - started
                 error = caught
             except BaseException:
                 _release(permit, name, logger)
@@ -212,6 +211,15 @@ def _cooling_of(answer: Permit | Cooling) -> Cooling | None:
     if cooling is not None and not issubclass(type(cooling), Cooling):
         raise TypeError(f"a permit's cooling must be a Cooling or None, not {class_name(cooling)}")
     return cooling
+
+
+def _announce(permit: Permit, logger: Logger, name: str, *values: object) -> None:
+    """Log that an attempt begins; an interruption meanwhile gives back what it holds."""
+    try:
+        emit(logger, _log.ATTEMPTING, name, *values)
+    except BaseException:
+        _release(permit, name, logger)
+        raise
 
 
 def _count_success(permit: Permit, name: str, logger: Logger) -> None:

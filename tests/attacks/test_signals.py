@@ -51,6 +51,11 @@ def interrupt() -> None:
     raise Interruption
 
 
+def exhaust() -> None:
+    """Be the allocator that has nothing left."""
+    raise MemoryError
+
+
 Scene: TypeAlias = Callable[[], tuple[BreakerCooldownTracker, Callable[[], object], Callable[[], object]]]
 
 
@@ -168,6 +173,31 @@ class TestAnInterruptionAtAnyMoment:
         scene = scene_of(lambda tracker: tracker.breaker("grok").half_open(), "a cat", success_threshold=3)
         for tracker, _ in act_at_each_call(scene):
             assert tracker.snapshot()["grok"].state != "open"
+
+
+class TestAnErrorAtAnyMoment:
+    """Of the library's own work: the memory is used up, or a signal's handler raises an `Exception`.
+
+    It is logged where it is the tracker's, and else comes out or is taken for the provider's.
+    """
+
+    def test_leaves_a_tracker_that_works(self, before: Any, reply: object) -> None:
+        """No lock and no probe stays held, and the provider cools down and comes back as ever."""
+
+        def scene() -> tuple[BreakerCooldownTracker, Callable[[], object], Callable[[], object]]:
+            tracker, work, _ = scene_of(before, reply)()
+            return tracker, work, exhaust
+
+        for tracker, came_out in act_at_each_call(scene):
+            assert came_out is None or isinstance(came_out, MemoryError)
+            in_thread(partial(tracker.acquire, "grok", force=True))
+            if tracker.cooldown_remaining("grok") == 0.0:
+                assert isinstance(tracker.acquire("grok"), Permit)
+            for _ in range(2):
+                run(tracker, vendors("grok", "gemini"), VendorError("down"))()
+            assert isinstance(tracker.acquire("grok"), Cooling)
+            run(tracker, vendors("grok"), "a cat")()
+            assert tracker.snapshot()["grok"].state == "closed"
 
 
 HANDS: dict[str, Callable[[BreakerCooldownTracker], object]] = {
