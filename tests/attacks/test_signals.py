@@ -124,9 +124,14 @@ class TestAnInterruptionAtAnyMoment:
 
     def test_leaves_no_lock_held(self, before: Any, reply: object) -> None:
         """Another thread can use the provider at once, and its breaker too."""
-        for tracker, _ in act_at_each_call(scene_of(before, reply)):
-            in_thread(partial(tracker.acquire, "grok", force=True))
-            in_thread(tracker.breaker("grok").open)
+        trackers = [tracker for tracker, _ in act_at_each_call(scene_of(before, reply))]
+
+        def use() -> None:
+            for tracker in trackers:
+                tracker.acquire("grok", force=True)
+                tracker.breaker("grok").open()
+
+        in_thread(use)
 
     def test_leaves_no_probe_held(self, before: Any, reply: object) -> None:
         """Once the interruption is gone, a provider that is not cooling down can be attempted."""
@@ -190,13 +195,12 @@ class TestAnErrorAtAnyMoment:
 
         for tracker, came_out in act_at_each_call(scene):
             assert came_out is None or isinstance(came_out, MemoryError)
-            in_thread(partial(tracker.acquire, "grok", force=True))
             if tracker.cooldown_remaining("grok") == 0.0:
                 assert isinstance(tracker.acquire("grok"), Permit)
             for _ in range(2):
                 run(tracker, vendors("grok", "gemini"), VendorError("down"))()
             assert isinstance(tracker.acquire("grok"), Cooling)
-            run(tracker, vendors("grok"), "a cat")()
+            in_thread(run(tracker, vendors("grok"), "a cat"))
             assert tracker.snapshot()["grok"].state == "closed"
 
 
