@@ -356,6 +356,20 @@ class TestTidying:
         tracker.reset_all()
         assert tracker.snapshot()["grok"].state == "open"
 
+    def test_is_rare_where_nobody_can_be_forgotten(self) -> None:
+        """Each time the room grows by a part of those known, or 100,000 cooldowns would take for ever."""
+        tidied = []
+
+        class Counting(BreakerCooldownTracker):
+            def _tidy_locked(self, newest: Memory) -> bool:
+                tidied.append(newest.provider)
+                return super()._tidy_locked(newest)
+
+        tracker = Counting(max_providers=8)
+        for number in range(1000):
+            tracker.cool_down(f"cooling-{number}")
+        assert 1 < len(tidied) < 100
+
 
 class TestFinalizers:
     """Code of the user's that the garbage collector runs while a lock of ours is held."""
