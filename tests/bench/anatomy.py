@@ -15,35 +15,43 @@ from bench.contenders import SILENT, healthy_breaker_call, ours
 from bench.rounds import Effort, Path, Round, figure, time_paths
 from bench.scenes import ANSWER, HEALTHY, Vendor
 from bench.tables import Table
-from fallback_exec import BreakerCooldownTracker, ExecuteConfig, ExecuteResult, Strategy
+from fallback_exec import BreakerCooldownTracker, ExecuteConfig, Strategy, execute
 from fallback_exec._clock import Countdown
-from fallback_exec._log import is_enabled
-from fallback_exec.execution import _count_success
-from fallback_exec.providers import check_providers
+from fallback_exec.cooldown.tracker import UNKNOWN
+from fallback_exec.results import FilledResult
 
+_CHECK = """\
+isinstance(config, ExecuteConfig)
+route = config._route
+checked, names = route.checked
+chain is not checked
+callable(fn)
+"""
 _LOOK_UP = """\
-standing = tracker._standing.get(name)
-standing is None or isinstance(standing, Countdown)
+standing = standings.get(name, UNKNOWN)
+type(standing) is not Countdown
 """
 _FILL = """\
-result = object.__new__(ExecuteResult)
-result.response, result.provider, result.latency = answer, name, latency
-result.attempt_num, result.was_terminus = attempt_num, is_terminus
-result._attempts, result._rows, result._cooling = None, rows, None
+result = FilledResult()
+result.response = answer
+result.provider = name
+result.latency = latency
+result.attempt_num = attempt_num
+result.was_terminus = is_terminus
+result._story = rows
+result._cooling = None
 """
 
 #: What is done, in the order in which it is done, and the statements that do it.
 STEPS = {
     "be called": "be_called(chain, config, fn)",
-    "copy the chain, check its three names": "check_providers(chain)",
-    "check `config` and `fn`": "isinstance(config, ExecuteConfig)\ncallable(fn)",
-    "hand over to the loop": "hand_over(chain, chain, config, logger, fn, None)",
-    "ask whether DEBUG is logged": "is_enabled(logger, DEBUG)",
+    "check `config`, `fn`, and that the chain was checked": _CHECK,
+    "ask whether DEBUG is logged": "logger.isEnabledFor(DEBUG)",
     "look up what is known of the provider": _LOOK_UP,
     "call `fn`": "fn(vendor)",
     "read the clock before and after": "perf_counter()\nperf_counter()",
-    "see that the answer is no coroutine": "isinstance(answer, CoroutineType)",
-    "count the success": "_count_success(permit, name, logger)",
+    "see that the answer is no coroutine": "type(answer) is CoroutineType",
+    "see whether a success must be told": "permit.awaits_success",
     "fill the result": _FILL,
     "clear the loop's locals": "a = b = c = d = e = f = g = None",
 }
@@ -73,22 +81,22 @@ def _names() -> dict[str, object]:
     """Return what the names in the steps mean."""
     tracker = BreakerCooldownTracker()
     vendor = Vendor("vendor-0")
+    chain = tuple(Vendor(name) for name in HEALTHY.names)
+    config = ExecuteConfig(strategy=Strategy.FALLBACK, cooldown=tracker, logger=SILENT)
+    execute(chain, config, HEALTHY.fn())  # from now on the chain is a checked one
     return {
         "CoroutineType": CoroutineType,
         "Countdown": Countdown,
         "DEBUG": logging.DEBUG,
         "ExecuteConfig": ExecuteConfig,
-        "ExecuteResult": ExecuteResult,
-        "_count_success": _count_success,
+        "FilledResult": FilledResult,
+        "UNKNOWN": UNKNOWN,
         "answer": ANSWER,
         "attempt_num": 1,
         "be_called": _be_called,
-        "chain": [Vendor(name) for name in HEALTHY.names],
-        "check_providers": check_providers,
-        "config": ExecuteConfig(strategy=Strategy.FALLBACK, cooldown=tracker),
+        "chain": chain,
+        "config": config,
         "fn": HEALTHY.fn(),
-        "hand_over": _hand_over,
-        "is_enabled": is_enabled,
         "is_terminus": False,
         "latency": 0.0,
         "logger": SILENT,
@@ -96,16 +104,10 @@ def _names() -> dict[str, object]:
         "perf_counter": time.perf_counter,
         "permit": tracker.acquire(vendor.name),
         "rows": [],
-        "tracker": tracker,
+        "standings": tracker._standings,
         "vendor": vendor,
     }
 
 
 def _be_called(providers: object, config: object, fn: object, *, deadline: object = None) -> None:
     """Take the arguments of `execute()`, and do nothing."""
-
-
-def _hand_over(
-    chain: object, names: object, route: object, logger: object, fn: object, limit: object
-) -> None:
-    """Take the arguments of the loop, and do nothing."""

@@ -37,16 +37,16 @@ class Bar:
 
     Attributes:
         path: What is measured.
-        at_most: Above it, the run fails.
-        aim: What it should be.
+        at_most: Above it, the run fails; None: it is shown only.
+        aim: What it should be, if anything.
         needs: The names, in `PATHS`, of what is timed.
         ratio: From the seconds of one round, the figure.
         on_threads: Whether it is timed on many threads.
     """
 
     path: str
-    at_most: float
-    aim: float
+    at_most: float | None
+    aim: float | None
     needs: tuple[str, ...]
     ratio: Callable[[Round], float]
     on_threads: bool = False
@@ -62,7 +62,7 @@ class Reading:
     @property
     def holds(self) -> bool:
         """Whether the figure is no more than it may be."""
-        return self.figure.median <= self.bar.at_most
+        return self.bar.at_most is None or self.figure.median <= self.bar.at_most
 
 
 def _skipping(count: int) -> Path:
@@ -74,6 +74,7 @@ PATHS: Mapping[str, Callable[[], Path]] = {
     "failing unit": failing_breaker_call,
     "apifailover": lambda: api_failover(HEALTHY),
     "fallback": lambda: ours(HEALTHY),
+    "in a list": lambda: ours(HEALTHY, kind=list),
     "primary only": lambda: ours(HEALTHY, Strategy.PRIMARY_ONLY),
     "round robin": lambda: ours(HEALTHY, Strategy.ROUND_ROBIN),
     "one failure": lambda: ours(ONE_FAILURE),
@@ -98,6 +99,7 @@ BARS = (
         ("unit", "fallback"),
         over("fallback", "unit"),
     ),
+    Bar("the same, the providers in a list", None, None, ("unit", "in a list"), over("in a list", "unit")),
     Bar("`PRIMARY_ONLY`", 0.55, 0.45, ("unit", "primary only"), over("primary only", "unit")),
     Bar("`ROUND_ROBIN`", 0.85, 0.70, ("unit", "round robin"), over("round robin", "unit")),
     Bar(
@@ -173,6 +175,8 @@ def bars_table(readings: Sequence[Reading]) -> str:
 
 def _row(reading: Reading) -> list[str]:
     bar, measured = reading.bar, reading.figure
-    verdict = "too much" if not reading.holds else "aim reached" if measured.median <= bar.aim else "holds"
     spread = f"{number(measured.low)} to {number(measured.high)}"
+    if bar.at_most is None or bar.aim is None:
+        return [bar.path, number(measured.median), spread, "-", "-", ""]
+    verdict = "too much" if not reading.holds else "aim reached" if measured.median <= bar.aim else "holds"
     return [bar.path, number(measured.median), spread, number(bar.at_most), number(bar.aim), verdict]

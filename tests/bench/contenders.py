@@ -6,7 +6,7 @@ A contender is a function from a scene to the path that is timed; None where it 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import apifailover
@@ -125,13 +125,18 @@ def _fail_question(_question: str) -> str:
     raise VendorError("down")
 
 
-def ours(scene: Scene, strategy: Strategy = Strategy.FALLBACK, logger: logging.Logger = SILENT) -> Path:
-    """Execute by this library, with its breakers."""
+def ours(
+    scene: Scene,
+    strategy: Strategy = Strategy.FALLBACK,
+    logger: logging.Logger = SILENT,
+    kind: Callable[[Iterable[Vendor]], Sequence[Vendor]] = tuple,
+) -> Path:
+    """Execute by this library, with its breakers; the providers stand in a tuple, or another `kind`."""
     tracker = BreakerCooldownTracker(fail_max=NEVER, reset_timeout=AN_HOUR)
     for name in scene.cooling_names:
         tracker.cool_down(name)
     config = ExecuteConfig(strategy=strategy, cooldown=tracker, logger=logger)
-    chain = [Vendor(name) for name in scene.names]
+    chain = kind(Vendor(name) for name in scene.names)
     names = {"execute": execute, "chain": chain, "config": config, "fn": scene.fn()}
     return Path("execute(chain, config, fn)", names)
 
