@@ -29,6 +29,7 @@ from fallback_exec import (
     ExecutionCancelledError,
     FallbackExecError,
     InvalidConfigError,
+    NamedProvider,
     NoProvidersError,
     Outcome,
     Permit,
@@ -51,6 +52,7 @@ from helpers import (
     in_thread,
     in_threads,
     logger_with,
+    meddle_at_each_line,
     replying,
     vendors,
 )
@@ -189,6 +191,69 @@ class TestProviders:
 
         result = execute(Pool(), fallback(), replying(grok=VendorError(), gemini="a cat"))
         assert result.provider == "gemini"
+
+    def test_names_of_a_list_are_read_at_each_execution(self) -> None:
+        """What can change is looked at again: a provider goes by the name that it has now."""
+        grok = Vendor("grok")
+        chain, config = [grok], fallback()
+        execute(chain, config, lambda _: "a cat")
+        grok.name = "grok-2"
+        assert execute(chain, config, lambda _: "a cat").provider == "grok-2"
+        grok.name = ""
+        with pytest.raises(InvalidConfigError, match=r"providers\[0\] must have a non-empty string"):
+            execute(chain, config, lambda _: "a cat")
+
+    def test_a_tuple_is_checked_once(self) -> None:
+        """Nobody can change a tuple: while a config meets no other, its names are those of the first look."""
+        reads: list[str] = []
+
+        class Counted:
+            @property
+            def name(self) -> str:
+                reads.append("name")
+                return "grok"
+
+        chain, config = (Counted(), Counted()), fallback()
+        for _ in range(3):
+            assert execute(chain, config, lambda _: "a cat").provider == "grok"
+        assert len(reads) == 2
+        execute((Counted(),), config, lambda _: "a cat")
+        execute(chain, config, lambda _: "a cat")
+        assert len(reads) == 5
+
+    def test_a_tuple_with_a_bad_name_is_refused_each_time(self) -> None:
+        """Only what was found good is not looked at again."""
+        chain, config = (Vendor("grok"), Vendor("")), fallback()
+        for _ in range(2):
+            with pytest.raises(InvalidConfigError, match=r"providers\[1\]"):
+                execute(chain, config, lambda _: "a cat")
+
+    def test_an_equal_tuple_is_another_one(self) -> None:
+        """Providers that are equal by value are not one: each execution calls its own."""
+        config = fallback()
+        for client in (1.0, 1):
+            chain = (NamedProvider("grok", client),)
+            answer = execute(chain, config, lambda provider: provider.client).response
+            assert type(answer) is type(client)
+
+    def test_another_tuple_at_any_moment_does_no_harm(self) -> None:
+        """Of two threads that share a config, each executes its own chain."""
+
+        def scene() -> tuple[Callable[[], object], Callable[[], object]]:
+            config = fallback()
+            ours, theirs = tuple(vendors("grok", "gemini")), tuple(vendors("mistral"))
+            replies = replying(grok=VendorError("down"), gemini="a cat", mistral="a dog")
+            work = lambda: execute(ours, config, replies).response  # noqa: E731
+            return work, lambda: in_thread(lambda: execute(theirs, config, replies))
+
+        assert set(meddle_at_each_line(scene)) == {"a cat"}
+
+    def test_a_tuple_lives_until_the_next_one(self) -> None:
+        """A config keeps the providers of one tuple alive, not of all that it ever met."""
+        config, watch = fallback(), Watch()
+        execute((watch("first", Vendor("grok")),), config, lambda _: "a cat")
+        execute((watch("second", Vendor("grok")),), config, lambda _: "a cat")
+        assert watch.alive == {"second"}
 
     def test_a_list_that_fn_empties_does_no_harm(self) -> None:
         """The chain is that of the moment of the call, whatever `fn` does to the list."""

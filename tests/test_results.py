@@ -158,6 +158,20 @@ class TestExecuteResult:
         story = (Attempt("grok", Outcome.SUCCESS, None, 1.5, None),)
         assert ExecuteResult("a cat", "grok", 1.5, 1, was_terminus=False, attempts=story).attempts == story
 
+    def test_of_an_execution_is_like_one_that_was_built_by_hand(self) -> None:
+        """Equal where the facts are, shown alike, and of one class for whoever asks."""
+        made = execute(vendors("grok"), ExecuteConfig(), lambda _: "a cat")
+        built = ExecuteResult("a cat", "grok", made.latency, 1, was_terminus=False)
+        assert made == built
+        assert built == made
+        assert repr(made) == repr(built)
+        assert isinstance(made, ExecuteResult)
+        assert made != ExecuteResult("a dog", "grok", made.latency, 1, was_terminus=False)
+        assert made != "a cat"
+        assert type(pickle.loads(pickle.dumps(made))) is ExecuteResult
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(made)
+
     def test_is_a_plain_object_with_slots(self) -> None:
         """One is made at each call: nothing checks or freezes what is written, which would take longer."""
         assert "__setattr__" not in vars(ExecuteResult)
