@@ -493,18 +493,17 @@ def feed_failure(breaker: CircuitBreaker) -> bool:
     handler raises meanwhile is a failure to pybreaker, which it is, and is raised.
     """
     handled = sys.exception()
+    cause: BaseException | None = None
     try:
         breaker.call(_fail)
-        return False
     except _FedError as fed:
         fed.__traceback__ = None
-        return False
     except CircuitBreakerError as opened:
         opened.__traceback__ = None
         cause = opened.__context__
-        if isinstance(cause, _FedError):
-            cause.__traceback__ = None
-            return True
-        if cause is None or cause is handled:
-            return False  # refused, not tripped: it was opened by hand a moment ago
-    raise cause
+    if isinstance(cause, _FedError):
+        cause.__traceback__ = None
+        return True
+    if cause is not None and cause is not handled:
+        raise cause
+    return False  # it takes more failures, or the breaker was opened by hand a moment ago
