@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any
 from unittest import mock
 
+import pybreaker
 import pytest
 from freezegun import freeze_time
 
@@ -37,6 +38,7 @@ from helpers import (
     ThreeMethodTracker,
     VendorError,
     error_of,
+    in_thread,
     logger_with,
     replying,
     vendors,
@@ -296,6 +298,53 @@ class TestGenerators:
             hands.append(lambda: begin_anew(tracker))
             tracker.record_failure("grok", VendorError())
             assert tracker.cooldown_remaining("grok") == 7.0
+
+
+class SpitefulListener(pybreaker.CircuitBreakerListener):
+    """A listener that raises whatever it is told."""
+
+    def state_change(self, cb: object, old_state: object, new_state: object) -> None:
+        raise Spite
+
+    def failure(self, cb: object, exc: BaseException) -> None:
+        raise Spite
+
+    def success(self, cb: object) -> None:
+        raise Spite
+
+
+class TestListeners:
+    """Listeners that somebody has put on a breaker by hand, which the docs advise against."""
+
+    @pytest.mark.parametrize("state", ["closed", "half-open", "open"])
+    def test_one_that_raises_hides_nothing(self, state: str) -> None:
+        """Neither an answer nor a provider's error is lost to it, and the lock is free afterwards."""
+        tracker = BreakerCooldownTracker(fail_max=1)
+        breaker = tracker.breaker("grok")
+        {"closed": breaker.close, "half-open": breaker.half_open, "open": breaker.open}[state]()
+        listener = SpitefulListener()
+        breaker.add_listener(listener)
+        assert execute(vendors("grok"), config_of(tracker), replying(grok="a cat")).response == "a cat"
+        failure = error_of(AllProvidersFailedError, vendors("grok"), config_of(tracker))
+        assert len(failure.exceptions) == 1
+        breaker.remove_listener(listener)
+        in_thread(lambda: tracker.reset("grok"))
+        assert tracker.record_failure("grok", VendorError()) is True
+
+    def test_one_that_uses_the_tracker_in_the_same_thread_waits_for_nothing(self) -> None:
+        """A listener that looks at the tracker and tells it of another provider finds every lock its own."""
+        tracker = BreakerCooldownTracker(fail_max=1)
+        seen = []
+
+        class Looking(pybreaker.CircuitBreakerListener):
+            def state_change(self, cb: object, old_state: object, new_state: object) -> None:
+                tracker.record_failure("gemini", VendorError())
+                seen.append(tracker.snapshot()["gemini"].state)
+
+        tracker.breaker("grok").add_listener(Looking())
+        error_of(AllProvidersFailedError, vendors("grok"), config_of(tracker))
+        assert seen == ["open"]
+        assert tracker.snapshot()["grok"].state == "open"
 
 
 class TestExemptProviders:
