@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 from fallback_exec import BreakerCooldownTracker, ExecuteConfig, Strategy, execute
-from helpers import Vendor, logger_with, vendors
+from helpers import Vendor, VendorError, logger_with, vendors
 
 
 @attrs.frozen
@@ -50,13 +50,18 @@ UNREACHED = {
 FIRST_SKIP = Budget(functions=1, builtins=3, blocks=3)
 SKIP = Budget(functions=0, builtins=2, blocks=1)
 
+# What a failure adds that starts no cooldown: it is counted without a call of the breaker.
+FAILURE = Budget(functions=17, builtins=10, blocks=6)
+
 # Results that are held at once. CPython keeps freed objects in stock, at most 2000 tuples of each length
 # and fewer of all else: so many results use it up, and make what other threads allocate a small part.
 RESULTS = 2000
 
 
-def answer(_provider: Vendor) -> str:
-    """Be the `fn` that costs one call and keeps nothing."""
+def answer(provider: Vendor) -> str:
+    """Be the `fn` that costs one call and keeps nothing, but an error where it fails."""
+    if provider.name[0] == "f":
+        raise VendorError
     return "answer"
 
 
@@ -64,19 +69,21 @@ def cost_of(
     strategy: Strategy,
     *,
     skips: int = 0,
+    failures: int = 0,
     answering: int = 3,
     kind: type[Sequence[Vendor]] = tuple,
 ) -> Budget:
-    """Return what an execution costs whose chain has so many that answer, after so many that cool down."""
+    """Return what an execution costs of a chain: some cool down, then some fail, then some answer."""
     cooling = [f"cooling-{number}" for number in range(skips)]
-    tracker = BreakerCooldownTracker()
+    failing = [f"failing-{number}" for number in range(failures)]
+    tracker = BreakerCooldownTracker(fail_max=sys.maxsize)
     for name in cooling:
         tracker.cool_down(name, 3600)
     silent = logger_with(level=sys.maxsize)
     config = ExecuteConfig(strategy=strategy, cooldown=tracker, logger=silent)
     chain = kind(
         vendors(  # type: ignore[call-arg]  # a list or a tuple
-            *cooling, *(f"answering-{number}" for number in range(answering))
+            *cooling, *failing, *(f"answering-{number}" for number in range(answering))
         )
     )
 
@@ -171,6 +178,16 @@ class TestSkip:
         """The first one reads the clock for all that follow it, and nobody else's budget has that."""
         more = added(cost_of(Strategy.FALLBACK, skips=1), cost_of(Strategy.FALLBACK))
         assert excess(more, FIRST_SKIP) == {}
+
+
+@pytest.mark.usefixtures("no_collector")
+class TestFailure:
+    """A provider that fails without starting a cooldown."""
+
+    def test_keeps_within_its_budget(self) -> None:
+        """It is counted, told of and kept, by no call of pybreaker's."""
+        more = added(cost_of(Strategy.FALLBACK, failures=2), cost_of(Strategy.FALLBACK, failures=1))
+        assert excess(more, FAILURE) == {}
 
 
 @pytest.mark.usefixtures("no_collector")

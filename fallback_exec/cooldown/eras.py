@@ -70,7 +70,7 @@ class Closed(Permit):
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         # Whether there are failures in a row to forget.
-        self.awaits_success = memory.counter > 0
+        self.awaits_success = bool(memory.counter)
 
     def success(self) -> None:
         """Forget the failures in a row; with none there is nothing to do, not even a lock to take."""
@@ -246,7 +246,7 @@ class Memory(CircuitMemoryStorage):
             self.era = HalfOpen(self.era.reopenings)
         elif isinstance(self.era, Closed):
             # The parent may have been between counting and showing.
-            self.era.awaits_success = self.counter > 0
+            self.era.awaits_success = bool(self.counter)
         self.breaker = CircuitBreaker(
             fail_max=self._rules.fail_max,
             reset_timeout=self._rules.reset_timeout,

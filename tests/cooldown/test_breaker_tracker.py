@@ -71,6 +71,14 @@ def open_tracker(**settings: Any) -> BreakerCooldownTracker:
 class TestClosed:
     """The first column of the outcome table."""
 
+    def test_a_fail_max_that_a_hand_lowers_is_heeded(self) -> None:
+        """The breaker is the user's to set: more failures in a row than it bears by now open it."""
+        tracker = BreakerCooldownTracker(fail_max=5)
+        for _ in range(3):
+            permit_of(tracker).failure(DOWN)
+        tracker.breaker("grok").fail_max = 2
+        assert permit_of(tracker).failure(DOWN) is True
+
     def test_failures_open_at_fail_max_and_only_then(self) -> None:
         """The failure that reaches fail_max, and no other, says that it started the cooldown."""
         tracker = BreakerCooldownTracker(fail_max=3)
@@ -738,6 +746,15 @@ class TestSettings:
             expected_next = random.Random()
             expected_next.setstate(expected.getstate())
             assert tracker.cooldown_remaining("grok") == round(30.0 * (1.0 + 0.5 * expected_next.random()), 6)
+
+    @pytest.mark.usefixtures("clock")
+    def test_nothing_is_drawn_without_jitter(self) -> None:
+        """A generator that is shared with something else is left as it was."""
+        generator = random.Random(7)
+        state = generator.getstate()
+        tracker = open_tracker(jitter=0.0, random=generator)
+        tracker.cool_down("grok")
+        assert generator.getstate() == state
 
     @pytest.mark.usefixtures("clock")
     def test_failures_that_do_not_trip_draw_nothing(self) -> None:
