@@ -77,7 +77,7 @@ def attempts_of(rows: Iterable[Row]) -> tuple[Attempt, ...]:
 
 def cooldown_of(learned: datetime | None, ends: datetime | None) -> float | None:
     """Return the seconds of cooldown that were left when it was learned of, None without one."""
-    return None if learned is None or ends is None else max(0.0, (ends - learned).total_seconds())
+    return None if learned is None or ends is None else (ends - learned).total_seconds()
 
 
 @attrs.define(init=False, eq=False)
@@ -117,8 +117,7 @@ class ExecuteResult(Generic[T]):
         self.latency = latency
         self.attempt_num = attempt_num
         self.was_terminus = was_terminus
-        self._story = attempts
-        self._cooling = None
+        self._story = tuple(attempts)  # a list would be taken for rows
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:

@@ -157,6 +157,8 @@ class TestExecuteResult:
         assert (plain.attempt_num, plain.was_terminus, plain.attempts) == (1, False, ())
         story = (Attempt("grok", Outcome.SUCCESS, None, 1.5, None),)
         assert ExecuteResult("a cat", "grok", 1.5, 1, was_terminus=False, attempts=story).attempts == story
+        listed = ExecuteResult("a cat", "grok", 1.5, 1, False, list(story))  # type: ignore[arg-type]  # noqa: FBT003
+        assert listed.attempts == story
 
     def test_of_an_execution_is_like_one_that_was_built_by_hand(self) -> None:
         """Equal where the facts are, shown alike, and of one class for whoever asks."""
@@ -166,7 +168,9 @@ class TestExecuteResult:
         assert built == made
         assert repr(made) == repr(built)
         assert isinstance(made, ExecuteResult)
-        assert made != ExecuteResult("a dog", "grok", made.latency, 1, was_terminus=False)
+        other = ExecuteResult("a dog", "grok", made.latency, 1, was_terminus=False)
+        assert made != other
+        assert other != made
         assert made != "a cat"
         assert type(pickle.loads(pickle.dumps(made))) is ExecuteResult
         with pytest.raises(TypeError, match="unhashable"):
