@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -39,15 +38,6 @@ class TestStrategy:
         assert pickle.loads(pickle.dumps(Strategy.FALLBACK)) is Strategy.FALLBACK
 
 
-@pytest.fixture
-def hasty_threads() -> Iterator[None]:
-    """Threads take turns as often as the interpreter can, so that what is not atomic shows."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
-
-
 class TestRoundRobinIndex:
     """A counter that many threads and configs share."""
 
@@ -57,7 +47,7 @@ class TestRoundRobinIndex:
         assert [index.next() for _ in range(4)] == [0, 1, 2, 3]
         assert RoundRobinIndex().next() == 0
 
-    @pytest.mark.usefixtures("hasty_threads")
+    @pytest.mark.usefixtures("fast_switching")
     def test_hands_out_each_number_once(self) -> None:
         """Threads that ask at the same moment get different numbers, and none is left out."""
         index = RoundRobinIndex()

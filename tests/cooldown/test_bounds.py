@@ -6,7 +6,6 @@ import contextlib
 import gc
 import logging
 import sys
-from collections.abc import Iterator
 
 import pytest
 from freezegun import freeze_time
@@ -25,17 +24,6 @@ from memory_per_provider import bytes_per_provider
 
 DOWN = ConnectionError("down")
 MANY = 100_000
-
-
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    """The garbage collector is off: only what is not part of a cycle goes away."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def fail(tracker: BreakerCooldownTracker, name: str) -> bool:

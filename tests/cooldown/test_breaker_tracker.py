@@ -6,7 +6,6 @@ import copy
 import logging
 import pickle
 import random
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -31,14 +30,6 @@ from fallback_exec import (
 
 DOWN = ConnectionError("down")
 MICROSECOND = timedelta(microseconds=1)
-
-
-@pytest.fixture
-def clock() -> Iterator[FrozenDateTimeFactory]:
-    """The library's clock, standing still until it is ticked."""
-    with freeze_time("2026-01-01") as frozen:
-        assert isinstance(frozen, FrozenDateTimeFactory)
-        yield frozen
 
 
 def permit_of(tracker: BreakerCooldownTracker, name: str = "grok", *, force: bool = False) -> Permit:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pybreaker
 import pytest
-from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
 from fallback_exec import BreakerCooldownTracker, Cooling, Permit
@@ -21,14 +20,6 @@ from fallback_exec.cooldown.eras import Era, Memory, Opening, feed_failure, feed
 from helpers import PATIENCE, in_thread, meddle_at_each_line
 
 DOWN = ConnectionError("down")
-
-
-@pytest.fixture
-def clock() -> Iterator[FrozenDateTimeFactory]:
-    """The library's clock, standing still until it is ticked."""
-    with freeze_time("2026-01-01") as frozen:
-        assert isinstance(frozen, FrozenDateTimeFactory)
-        yield frozen
 
 
 class MeddlingLock:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -20,14 +19,7 @@ NAMES = ("a", "b", "c")
 THREADS = 8
 ROUNDS = 10_000
 
-
-@pytest.fixture(autouse=True)
-def fast_switching() -> Iterator[None]:
-    """Threads change places as often as the interpreter can."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
+pytestmark = pytest.mark.usefixtures("fast_switching")
 
 
 class Traffic:

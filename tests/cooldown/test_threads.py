@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import TypeVar
@@ -35,25 +34,6 @@ TERMINUS = NamedProvider("terminus", None)
 
 #: Seconds after which a thread that should have come is given up. A guard against hanging tests only.
 PATIENCE = 30
-
-
-@pytest.fixture
-def clock() -> Iterator[FrozenDateTimeFactory]:
-    """The library's clock, standing still until it is ticked."""
-    with freeze_time("2026-01-01") as frozen:
-        assert isinstance(frozen, FrozenDateTimeFactory)
-        yield frozen
-
-
-@pytest.fixture
-def fast_switching() -> Iterator[None]:
-    """Threads change places as often as the interpreter can."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
 
 
 def together(count: int, work: Callable[[int], T]) -> list[T]:
