@@ -209,7 +209,7 @@ def patience_for(command: str) -> float:
     outcome, output = run_tests(command, timeout=600)
     if outcome is not TestOutcome.SURVIVED:
         raise SystemExit(f"without a mutant, {command} fails:\n{output}")
-    return 10 + 5 * (time.perf_counter() - started)
+    return 10 + 3 * (time.perf_counter() - started)
 
 
 def outcome_of(mutant: Mutant, command: str, patience: float) -> str:
