@@ -213,6 +213,17 @@ class TestOutcomes:
         assert answers == [False]
         assert tracker.cooldown_remaining("grok") == 30.0
 
+    def test_a_refusal_is_told_from_an_interruption_also_within_an_except_block(self) -> None:
+        """What the user is handling at that moment is not taken for something that came in between."""
+        breaker = pybreaker.CircuitBreaker(fail_max=1)
+        breaker.open()
+        try:
+            raise ValueError("the user's")
+        except ValueError:
+            feed_success(breaker)
+            assert feed_failure(breaker) is False
+        assert breaker.current_state == "open"
+
     def test_jitter_gives_way_to_a_hand(self) -> None:
         """A breaker that was closed before its cooldown was lengthened stays closed."""
         tracker = BreakerCooldownTracker(fail_max=1, jitter=1.0)
