@@ -604,6 +604,20 @@ class TestJourney:
         assert isinstance(cause, StandInError)
         assert cause.type_name.endswith("<locals>.LocalError")
 
+    @pytest.mark.parametrize("module", ["app", "zoo"])
+    def test_of_an_error_of_the_users_within_an_error(self, module: str) -> None:
+        """A class of theirs that derives from ours is tried like any other: this one is not found again."""
+
+        class LocalError(FallbackExecError):
+            pass
+
+        LocalError.__module__ = module
+        error = ProviderFailedError("grok failed", provider="grok")
+        error.__cause__ = LocalError("down")
+        arrived = pickle.loads(pickle.dumps(error))
+        assert type(arrived.__cause__) is StandInError
+        assert str(arrived.__cause__) == "down"
+
     @each_journey
     def test_of_an_error_within_an_error(
         self, travel: Callable[[FallbackExecError], FallbackExecError]

@@ -171,6 +171,7 @@ class TestExecuteResult:
         other = ExecuteResult("a dog", "grok", made.latency, 1, was_terminus=False)
         assert made != other
         assert other != made
+        assert other != built
         assert made != "a cat"
         assert type(pickle.loads(pickle.dumps(made))) is ExecuteResult
         with pytest.raises(TypeError, match="unhashable"):
