@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import logging
 import pickle
 import random
@@ -1036,6 +1037,19 @@ class TestNames:
         assert permit.failure(DOWN) is True
         del permit
         assert state_of(tracker) == "open"
+
+    @pytest.mark.usefixtures("clock")
+    def test_a_hand_that_opens_one_that_was_forgotten_makes_it_known_again(self) -> None:
+        """The cooldown runs on when the handle is gone."""
+        tracker = BreakerCooldownTracker(max_providers=1)
+        breaker = tracker.breaker("grok")
+        tracker.breaker("gemini")
+        assert "grok" not in tracker.snapshot()
+        breaker.open()
+        del breaker
+        gc.collect()
+        assert tracker.is_available("grok") is False
+        assert tracker.snapshot()["grok"].cooldown_remaining == 30.0
 
     @pytest.mark.usefixtures("clock")
     def test_a_live_handle_keeps_its_breaker(self) -> None:

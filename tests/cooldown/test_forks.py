@@ -26,6 +26,7 @@ import pytest
 from freezegun.api import FrozenDateTimeFactory
 
 from fallback_exec import BreakerCooldownTracker, CooldownStatus, Cooling, RoundRobinIndex, _forks
+from fallback_exec.cooldown.eras import Closed
 from fork_children import DOWN, PATIENCE, in_child, live_on, new_tracker, permit_of
 
 TESTS = Path(__file__).parent.parent
@@ -274,6 +275,20 @@ class TestInheritance:
             permit_of(tracker).failure(DOWN)
         assert in_child(lambda: permit_of(tracker).failure(DOWN)) is True
         assert tracker.snapshot()["grok"].failures == 2
+
+    def test_the_failures_that_a_thread_was_about_to_forget(self) -> None:
+        """Between its two steps they are not to be told of a success; in the child they are again."""
+        tracker = BreakerCooldownTracker(fail_max=3)
+        permit_of(tracker).failure(DOWN)
+        era = tracker._known["grok"].era
+        assert isinstance(era, Closed)
+        era.awaits_success = False
+
+        def succeed() -> int:
+            permit_of(tracker).success()
+            return tracker.snapshot()["grok"].failures
+
+        assert in_child(succeed) == 0
 
     def test_the_failed_probes_so_far(self, clock: FrozenDateTimeFactory) -> None:
         """Backoff goes on from where the parent was, also from a probe that was under way."""
