@@ -137,8 +137,11 @@ def execute(  # noqa: C901, PLR0912, PLR0915  # the one loop, whole: each call i
                 if type(response) is CoroutineType:
                     _release(permit, name, logger)
                     _refuse_coroutine(response, fn, rows)
-                if permit.awaits_success:
-                    _count_success(permit, name, logger)
+                try:
+                    if permit.awaits_success:
+                        permit.success()
+                except Exception as failure:
+                    emit(logger, _log.TRACKER_FAILED, name, "success", failure)
                 if attempt_num > 1:
                     emit(logger, _log.SUCCEEDED, name, attempt_num, latency, is_terminus)
                 result: ExecuteResult[T] = FilledResult()  # pyright: ignore[reportCallIssue]  # see there
@@ -220,13 +223,6 @@ def _announce(permit: Permit, logger: Logger, name: str, *values: object) -> Non
     except BaseException:
         _release(permit, name, logger)
         raise
-
-
-def _count_success(permit: Permit, name: str, logger: Logger) -> None:
-    try:
-        permit.success()
-    except Exception as failure:
-        emit(logger, _log.TRACKER_FAILED, name, "success", failure)
 
 
 def _count_failure(

@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -125,6 +126,12 @@ class TestAnswersOfATracker:
         )
         assert len(failure.exceptions) == 2
         assert failure.retry_after is None
+
+    def test_a_permit_of_no_class_of_ours_hides_no_answer(self) -> None:
+        """One that has the methods and no more cannot say whether it waits for a success: that is logged."""
+        bare = SimpleNamespace(cooling=None, success=bool, release=bool, failure=bool)
+        config = ExecuteConfig(strategy="fallback", cooldown=AnsweringTracker(lambda: bare))
+        assert execute(vendors("grok"), config, lambda _: "a cat").response == "a cat"
 
     @pytest.mark.parametrize(("answer", "seconds"), ODD_COOLDOWNS)
     def test_odd_cooldowns_are_cooldowns(self, answer: Callable[[], Cooling], seconds: float) -> None:
