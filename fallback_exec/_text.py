@@ -23,7 +23,7 @@ def one_line(text: str) -> str:
     """Return `text` with every control character escaped: a newline becomes a backslash and an n."""
     # A subclass, an enum's member say, may call itself something else.
     plain = str.__str__(text)
-    # Nothing that is unsafe is printable, and asking is four times as fast as searching.
+    # Nothing that is unsafe is printable, and asking is faster than searching.
     return plain if plain.isprintable() else _UNSAFE.sub(_escape, plain)
 
 

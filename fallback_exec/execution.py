@@ -25,7 +25,7 @@ from fallback_exec.results import ExecuteResult, FilledResult, Outcome, Row, att
 P = TypeVar("P", bound=Provider)
 T = TypeVar("T")
 
-# Looking it up in the enum takes a third of what a skip takes, on Python 3.11.
+# Looking it up in the enum would be a large part of a skip, on Python 3.11.
 SKIPPED = Outcome.SKIPPED
 
 

@@ -141,7 +141,7 @@ class ExecuteResult(Generic[T]):
 
 
 class FilledResult(ExecuteResult[T]):
-    """A result as execution makes it: it fills the places itself, for half of what `__init__` costs."""
+    """A result as execution makes it: it fills the places itself, for less than `__init__` costs."""
 
     __slots__ = ()
     __qualname__ = ExecuteResult.__qualname__  # for users there is no difference
