@@ -29,6 +29,7 @@ from fallback_exec.execution import execute
 from fallback_exec.providers import EXEMPT_PROVIDERS, NamedProvider, Provider
 from fallback_exec.results import Attempt, ExecuteResult, Outcome
 from fallback_exec.strategies import RoundRobinIndex, Strategy
+from fallback_exec.verdicts import Verdict
 
 __all__ = [
     "EXEMPT_PROVIDERS",
@@ -55,5 +56,6 @@ __all__ = [
     "RoundRobinIndex",
     "StandInError",
     "Strategy",
+    "Verdict",
     "execute",
 ]

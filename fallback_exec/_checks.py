@@ -6,6 +6,7 @@ import contextlib
 import math
 import numbers
 import operator
+import sys
 from datetime import timedelta
 from typing import cast
 
@@ -55,6 +56,19 @@ def whole(setting: str, value: object) -> int:
 def seconds(setting: str, value: object) -> float:
     """Return a duration, given in seconds or as a timedelta, as finite float seconds of either sign."""
     return _duration(setting, value, "must be a finite number of seconds or a timedelta")
+
+
+def any_seconds(setting: str, value: object) -> float:
+    """Return a duration of whatever length as float seconds, also where that is NaN or infinite."""
+    with contextlib.suppress(InvalidConfigError):
+        return seconds(setting, value)
+    with contextlib.suppress(Exception):  # as above
+        if isinstance(value, numbers.Real) and not isinstance(value, bool):
+            try:
+                return float(value)
+            except OverflowError:
+                return math.copysign(sys.float_info.max, 1 if operator.gt(value, 0) else -1)
+    raise InvalidConfigError(setting, value, "must be a number of seconds or a timedelta")
 
 
 def positive_seconds(setting: str, value: object) -> float:

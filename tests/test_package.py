@@ -63,6 +63,7 @@ class TestNames:
             "RoundRobinIndex",
             "StandInError",
             "Strategy",
+            "Verdict",
             "execute",
         ]
 
