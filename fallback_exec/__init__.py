@@ -23,12 +23,14 @@ from fallback_exec.errors import (
     InvalidConfigError,
     NoProvidersError,
     ProviderFailedError,
+    ResponseRejectedError,
     StandInError,
 )
 from fallback_exec.execution import execute
 from fallback_exec.providers import EXEMPT_PROVIDERS, NamedProvider, Provider
 from fallback_exec.results import Attempt, ExecuteResult, Outcome
 from fallback_exec.strategies import RoundRobinIndex, Strategy
+from fallback_exec.streaming import StreamResult, execute_stream
 from fallback_exec.verdicts import Verdict
 
 __all__ = [
@@ -53,9 +55,12 @@ __all__ = [
     "Permit",
     "Provider",
     "ProviderFailedError",
+    "ResponseRejectedError",
     "RoundRobinIndex",
     "StandInError",
     "Strategy",
+    "StreamResult",
     "Verdict",
     "execute",
+    "execute_stream",
 ]

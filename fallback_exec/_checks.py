@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import numbers
 import operator
 import sys
 from datetime import timedelta
-from typing import cast
+from typing import TypeVar, cast
 
 from fallback_exec.errors import InvalidConfigError
+
+FunctionT = TypeVar("FunctionT")
 
 #: What a duration may be given as.
 Seconds = float | timedelta
@@ -78,6 +81,15 @@ def positive_seconds(setting: str, value: object) -> float:
     if 0.0 < number <= LONGEST:
         return number
     raise InvalidConfigError(setting, value, rule)
+
+
+def function(setting: str, value: FunctionT) -> FunctionT:
+    """Return something callable; a coroutine function is refused, for nobody would await what it returns."""
+    if not callable(value):
+        raise InvalidConfigError(setting, value, "must be callable")
+    if inspect.iscoroutinefunction(value):
+        raise InvalidConfigError(setting, value, "must be a plain function, not a coroutine function")
+    return value
 
 
 def name(setting: str, value: object) -> str:

@@ -62,6 +62,11 @@ class Countdown:
         self.span = (began, began)
         return 0.0
 
+    def reach(self, seconds: float) -> None:
+        """Move the end to `seconds` from now, unless it is later already."""
+        began, ends = self.span
+        self.span = (began, max(ends, later(now(), seconds)))
+
     def lengthen(self, factor: float) -> None:
         """Move the end so that the whole is `factor` times as long."""
         began, ends = self.span

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from logging import DEBUG, ERROR, INFO, WARNING
 from typing import Any, TypeAlias
 
-from fallback_exec._text import error_text, one_line, whole_seconds
+from fallback_exec._text import Redact, error_text, name_text, whole_seconds
+from fallback_exec.redaction import redact
 
 #: What a user may pass as a logger.
 Logger: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
@@ -16,12 +17,17 @@ Logger: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
 #: The logger that is used where none is given.
 default_logger = logging.getLogger("fallback_exec")
 
+
+def _rounded(seconds: float, _redact: Redact) -> float:
+    return whole_seconds(seconds)
+
+
 # How a field's value is written, by its key; other values are logged as they are.
-_WRITTEN: dict[str, Callable[[Any], object]] = {
-    "provider": one_line,
+_WRITTEN: dict[str, Callable[[Any, Redact], object]] = {
+    "provider": name_text,
     "error": error_text,
-    "cooldown": whole_seconds,
-    "cooldown_remaining": whole_seconds,
+    "cooldown": _rounded,
+    "cooldown_remaining": _rounded,
 }
 
 
@@ -33,8 +39,8 @@ class Event:
     Attributes:
         level: Of `logging`.
         template: The text with a place for each field.
-        fields: Of each field that is logged, its key, its place among the values that `emit()` is given,
-            and how its value is written, None: as it is.
+        fields: Of each field that is logged, its key, its place among the values that `emit()` is
+            given, and how its value is written, None: as it is.
     """
 
     __slots__ = ("fields", "level", "template")
@@ -63,35 +69,56 @@ PRIMARY_FAILED = Event(ERROR, "primary provider failed", "provider", "error", "l
 ROUND_ROBIN_FAILED = Event(
     ERROR, "round-robin provider failed", "provider", "index", "error", "latency", given=_FAILURE
 )
-# Not of the Go code, where neither a tracker nor a logger can raise.
+# Not of the Go code, which has no streams, and where neither a tracker, a classifier nor a logger can raise.
 TRACKER_FAILED = Event(ERROR, "cooldown tracker failed", "provider", "call", "error")
 OVERFLOWS = Event(WARNING, "more providers are cooling down than", "max_providers")
+STREAM_FAILED = Event(WARNING, "provider failed mid-stream", "provider", "error", "attempt", "is_terminus")
+NOT_CLOSED = Event(WARNING, "stream could not be closed", "error")
+CLASSIFIER_FAILED = Event(ERROR, "classifier failed", "provider", "error")
 LOGGING_FAILED = Event(ERROR, "logging failed", "event", "error")
 
 
-def emit(logger: Logger, event: Event, *values: object) -> None:
-    """Log the event with the values that it is given; never raises an `Exception`.
+class Log:
+    """Where events are logged, and what masks the credentials in their texts."""
 
-    Nothing is formatted while the level is off. An error of the user's logger or of one of its filters
-    is logged once, to the library's own logger.
-    """
-    try:
-        if logger.isEnabledFor(event.level):
-            _emit(logger, event, values)
-    except Exception as error:
-        with contextlib.suppress(Exception):  # nowhere is left to say it
-            _emit(default_logger, LOGGING_FAILED, (event.template, error))
+    __slots__ = ("logger", "redact")
+
+    def __init__(self, logger: Logger, redact: Redact) -> None:
+        self.logger = logger
+        self.redact = redact
+
+    def emit(self, event: Event, *values: object) -> None:
+        """Log the event with the values that it is given; never raises an `Exception`.
+
+        Nothing is formatted while the level is off. An error of the user's logger or of one of its filters
+        is logged once, to the library's own logger.
+        """
+        try:
+            if self.logger.isEnabledFor(event.level):
+                self._emit(event, values)
+        except Exception as error:
+            with contextlib.suppress(Exception):  # nowhere is left to say it
+                default_log._emit(LOGGING_FAILED, (event.template, error))
+
+    def _emit(self, event: Event, values: tuple[object, ...]) -> None:
+        extra = {
+            key: values[place] if write is None else write(values[place], self.redact)
+            for key, place, write in event.fields
+        }
+        logger = self.logger
+        message: Any = event.template
+        options: dict[str, Any] = {"extra": extra}
+        # A LoggerAdapter overwrites `extra` with its own: what it adds is merged here instead.
+        while isinstance(logger, logging.LoggerAdapter):
+            message, processed = logger.process(message, dict(options))
+            options = {
+                **options,
+                **processed,
+                "extra": {**(processed.get("extra") or {}), **options["extra"]},
+            }
+            logger = logger.logger
+        logger.log(event.level, message, *extra.values(), **options)
 
 
-def _emit(logger: Logger, event: Event, values: tuple[object, ...]) -> None:
-    extra = {
-        key: values[place] if write is None else write(values[place]) for key, place, write in event.fields
-    }
-    message: Any = event.template
-    options: dict[str, Any] = {"extra": extra}
-    # A LoggerAdapter overwrites `extra` with its own: what it adds is merged here instead.
-    while isinstance(logger, logging.LoggerAdapter):
-        message, processed = logger.process(message, dict(options))
-        options = {**options, **processed, "extra": {**(processed.get("extra") or {}), **options["extra"]}}
-        logger = logger.logger
-    logger.log(event.level, message, *extra.values(), **options)
+#: For what is logged where no config is known.
+default_log = Log(default_logger, redact)

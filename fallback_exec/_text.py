@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 import re
 import reprlib
+from collections.abc import Callable
+from typing import TypeAlias
+
+from fallback_exec.redaction import redact
+
+#: What masks credentials in a text.
+Redact: TypeAlias = Callable[[str], str]
 
 # Line breaks and other controls could forge a second log line or drive a terminal; lone
 # surrogates cannot be written to a UTF-8 stream; the bidirectional overrides reorder what a
 # reader sees.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-_brief = reprlib.Repr()
+
+class _Brief(reprlib.Repr):
+    """Shortens what was masked before: half of a credential has no shape that tells it from a word."""
+
+    def repr_str(self, value: str, level: int) -> str:
+        return super().repr_str(redact(value), level)
+
+    def repr_instance(self, value: object, level: int) -> str:
+        return super().repr_instance(_Shown(redact(builtins.repr(value))), level)
+
+
+class _Shown:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+_brief = _Brief()
 _brief.maxstring = _brief.maxother = 80
 
 
@@ -27,10 +54,20 @@ def one_line(text: str) -> str:
     return plain if plain.isprintable() else _UNSAFE.sub(_escape, plain)
 
 
-def error_text(error: BaseException) -> str:
-    """Return the error's text in one line; its class's name where that is empty or cannot be had."""
+def name_text(name: str, redact: Redact = redact) -> str:
+    """Return a provider's name as it is shown: in one line, and without the credentials of a URL, say."""
     try:
-        text = one_line(str(error))
+        return one_line(redact(name))
+    except Exception:  # of the user's own function: what it should have masked is not shown
+        return "[redact failed]"
+
+
+def error_text(error: BaseException, redact: Redact = redact) -> str:
+    """Return the error's text as it is shown; its class's name where that is empty or cannot be had."""
+    try:
+        text = redact(str(error))
+        if type(text) is not str or not text.isprintable():
+            text = one_line(text)
     except Exception:
         text = ""
     return text or class_name(error)
@@ -44,7 +81,7 @@ def class_name(value: object, name: str = "__name__") -> str:
 def brief(value: object) -> str:
     """Return a short `repr` of any object, in one line; its type where that cannot be had."""
     try:
-        return one_line(_brief.repr(value))
+        return one_line(redact(_brief.repr(value)))  # whole: what a dict says of a value stands in its key
     except Exception:
         return f"<{class_name(value)} that cannot be shown>"
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 
-from fallback_exec import _log
-from fallback_exec._log import Logger
-from fallback_exec._text import brief
+from fallback_exec import _checks, _log
+from fallback_exec._log import Log, Logger
+from fallback_exec._text import Redact, brief
 from fallback_exec.cooldown.tracker import CooldownTracker
 from fallback_exec.errors import InvalidConfigError
+from fallback_exec.redaction import redact
 from fallback_exec.strategies import RoundRobinIndex, Route, Strategy, route_of
+from fallback_exec.verdicts import Verdict
 
 
 def _as_strategy(value: Strategy | str) -> Strategy:
@@ -41,6 +44,11 @@ def _instance_of(*types: type[object] | None) -> Callable[..., None]:
     return check
 
 
+def _function(_config: object, field: attrs.Attribute[Any], value: object) -> None:
+    if value is not field.default:
+        _checks.function(field.name, value)
+
+
 @attrs.frozen(kw_only=True)
 class ExecuteConfig:
     """How `execute()` chooses among providers. Immutable, checked when built, safe to share.
@@ -53,6 +61,15 @@ class ExecuteConfig:
             logger named `"fallback_exec"`.
         round_robin_index: The counter of `ROUND_ROBIN`. By default each config has its own;
             None always picks the first provider.
+        classify: Given a provider's error, says what it means: `classify_error`, say, or a function of
+            yours. None: every `Exception` is a failure. One that raises, or returns anything else, is logged,
+            and the attempt counts as a failure.
+        accept: Given an answer, says whether it is one. What is rejected is a failure, a
+            `ResponseRejectedError` that holds the answer, and the next provider is tried. None: every answer
+            is accepted. What it raises is raised unchanged by `execute()`, and nothing is counted.
+        redact: Masks credentials in a text: all texts that come from outside, errors' and names, pass through
+            it before they are logged or stand in an error's text. By default `fallback_exec.redact`; `str`
+            masks nothing. Where it raises, no text is shown.
 
     Raises:
         InvalidConfigError: a setting is of the wrong type, or the strategy is unknown.
@@ -68,13 +85,23 @@ class ExecuteConfig:
     round_robin_index: RoundRobinIndex | None = attrs.field(
         factory=RoundRobinIndex, validator=_instance_of(RoundRobinIndex, None)
     )
+    classify: Callable[[Exception], Verdict] | None = attrs.field(default=None, validator=_function)
+    accept: Callable[..., bool] | None = attrs.field(default=None, validator=_function)
+    redact: Redact = attrs.field(default=redact, validator=_function)
     # For execution: the strategy, worked out.
     _route: Route = attrs.field(
         init=False,
         repr=False,
         eq=False,
         default=attrs.Factory(
-            lambda self: route_of(self.strategy, self.cooldown, self.logger, self.round_robin_index),
+            lambda self: route_of(
+                self.strategy,
+                Log(self.logger, self.redact),
+                self.cooldown,
+                self.round_robin_index,
+                self.classify,
+                self.accept,
+            ),
             takes_self=True,
         ),
     )

@@ -6,7 +6,8 @@
     ├── ProviderFailedError                    .provider, .aborted
     ├── AllProvidersFailedError                also an ExceptionGroup; .retry_after
     ├── DeadlineExceededError                  also a TimeoutError
-    └── ExecutionCancelledError
+    ├── ExecutionCancelledError
+    └── ResponseRejectedError                  never raised: .response
 
 All of them survive `pickle`, `copy` and a process pool. An exception of a provider's that does not
 (vendors' errors often take keyword-only arguments, which fail when they are unpickled) travels as a
@@ -20,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from fallback_exec._clock import Countdown
-from fallback_exec._text import brief, class_name, error_text, one_line
+from fallback_exec._text import brief, class_name, error_text, name_text
 
 if TYPE_CHECKING:
     from fallback_exec.results import Attempt
@@ -81,7 +82,7 @@ class InvalidConfigError(FallbackExecError, ValueError):
         summary: str = "",
         attempts: tuple[Attempt, ...] = (),
     ) -> None:
-        lead = f"{one_line(summary)}: " if summary else ""
+        lead = f"{name_text(summary)}: " if summary else ""
         message = f"invalid config: {lead}{setting} {rule}, got {brief(value)}"
         super().__init__(message, attempts=attempts)
         self.setting = setting
@@ -157,6 +158,28 @@ class ExecutionCancelledError(FallbackExecError):
     """`Deadline.cancel()` was called. `__cause__` is the last provider's error, if any."""
 
 
+class ResponseRejectedError(FallbackExecError):
+    """The provider's answer was not accepted. Stands where the provider's error would; never raised itself.
+
+    It travels as a `StandInError` where the response cannot.
+
+    Attributes:
+        response: What the provider answered.
+    """
+
+    response: object
+
+    def __init__(self, message: str, *, response: object) -> None:
+        super().__init__(message)
+        self.response = response
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[object, ...]]:
+        if _survives_pickle(self.response):
+            return super().__reduce__()
+        stand_in = _stand_in(self)
+        return StandInError, stand_in.args
+
+
 class StandInError(Exception):
     """Stands for an exception that cannot be pickled and unpickled.
 
@@ -198,8 +221,12 @@ class Travellers:
 def _survives(error: BaseException) -> bool:
     if isinstance(error, FallbackExecError) and type(error).__module__ == __name__:
         return True  # it packs its own members: to try each level of a nest would triple the work at each
+    return _survives_pickle(error)
+
+
+def _survives_pickle(value: object) -> bool:
     try:
-        return type(pickle.loads(pickle.dumps(error))) is type(error)  # noqa: S301  # of our own making
+        return type(pickle.loads(pickle.dumps(value))) is type(value)  # noqa: S301  # of our own making
     except Exception:
         return False
 

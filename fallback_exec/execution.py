@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from logging import DEBUG
 from time import perf_counter
 from types import CoroutineType
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from fallback_exec import _clock, _log
 from fallback_exec._checks import Seconds
 from fallback_exec._clock import Countdown
-from fallback_exec._log import Logger, emit
-from fallback_exec._text import class_name, error_text
+from fallback_exec._log import Log
+from fallback_exec._text import Redact, class_name, error_text
 from fallback_exec.config import ExecuteConfig
 from fallback_exec.cooldown.tracker import NO_PERMIT, UNKNOWN, CooldownTracker, Cooling, Permit, PlainPermit
 from fallback_exec.deadline import Deadline, as_deadline
 from fallback_exec.errors import DeadlineExceededError, ExecutionCancelledError, InvalidConfigError
-from fallback_exec.providers import Provider, check_providers, is_exempt
+from fallback_exec.providers import Provider, check_providers
+from fallback_exec.reporting import (
+    is_accepted,
+    judge,
+    outcome_of,
+    refuse_coroutine,
+    rejection,
+    release,
+    tell_failure,
+)
 from fallback_exec.results import ExecuteResult, FilledResult, Outcome, Row, attempts_of, cooldown_of, row_of
+from fallback_exec.strategies import chain_aborted
+from fallback_exec.verdicts import FAILURE
 
 P = TypeVar("P", bound=Provider)
 T = TypeVar("T")
 
-# Looking it up in the enum would be a large part of a skip, on Python 3.11.
+# Looking them up in the enum would be a large part of a skip, on Python 3.11.
 SKIPPED = Outcome.SKIPPED
+FAILED = Outcome.FAILURE
 
 
 def execute(  # noqa: C901, PLR0912, PLR0915  # the one loop, whole: each call it made would cost every user
@@ -77,15 +88,16 @@ def execute(  # noqa: C901, PLR0912, PLR0915  # the one loop, whole: each call i
     limit = None
     if deadline is not None:
         limit = as_deadline(deadline)
-        _raise_if_over(limit, [], None)
+        _raise_if_over(limit, [], None, route.log.redact)
 
     is_chain = route.is_chain
     standings = route.standings
-    logger = route.logger
+    log = route.log
+    accept = route.accept
     debug = False
     if is_chain:
         try:
-            debug = logger.isEnabledFor(DEBUG)
+            debug = log.logger.isEnabledFor(DEBUG)
         except Exception:  # of a logger of the user's own: the first thing to log says so
             debug = True
     total = len(chain)
@@ -113,65 +125,75 @@ def execute(  # noqa: C901, PLR0912, PLR0915  # the one loop, whole: each call i
                         if began <= at < ends:
                             rows.append((name, SKIPPED, None, 0.0, at, ends))
                             if debug:
-                                emit(logger, _log.SKIPPING, name, cooldown_of(at, ends))
+                                log.emit(_log.SKIPPING, name, cooldown_of(at, ends))
                             continue
-                    asked = _ask(route.tracker, name, is_terminus, rows, logger)
+                    asked = _ask(route.tracker, name, is_terminus, rows, log)
                     if asked is None:
                         continue
                     permit = asked
             attempt_num += 1
             if debug:
-                _announce(permit, logger, name, attempt_num, is_terminus, position, total)
+                _announce(permit, log, name, attempt_num, is_terminus, position, total)
             started = perf_counter()
             try:
                 response = fn(chain[position - 1])
             except Exception as caught:
                 latency = perf_counter() - started
-                error = caught
+                error, outcome = caught, FAILED
             except BaseException:
-                _release(permit, name, logger)
+                release(permit, name, log)
                 raise
             else:
                 latency = perf_counter() - started
                 # Not isinstance(), which would ask the answer, a lazy object say, what it is.
                 if type(response) is CoroutineType:
-                    _release(permit, name, logger)
-                    _refuse_coroutine(response, fn, rows)
-                try:
-                    if permit.awaits_success:
-                        permit.success()
-                except Exception as failure:
-                    emit(logger, _log.TRACKER_FAILED, name, "success", failure)
-                if attempt_num > 1:
-                    emit(logger, _log.SUCCEEDED, name, attempt_num, latency, is_terminus)
-                result: ExecuteResult[T] = FilledResult()  # pyright: ignore[reportCallIssue]  # see there
-                result.response = response
-                result.provider = name
-                result.latency = latency
-                result.attempt_num = attempt_num
-                result.was_terminus = is_terminus
-                result._story = rows
-                result._cooling = permit.cooling
-                return result
+                    release(permit, name, log)
+                    refuse_coroutine("fn", fn, response, rows)
+                if accept is None or is_accepted(route, permit, name, response, rows):
+                    try:
+                        if permit.awaits_success:
+                            permit.success()
+                    except Exception as failure:
+                        log.emit(_log.TRACKER_FAILED, name, "success", failure)
+                    if attempt_num > 1:
+                        log.emit(_log.SUCCEEDED, name, attempt_num, latency, is_terminus)
+                    result: ExecuteResult[T] = FilledResult()  # pyright: ignore[reportCallIssue]  # see there
+                    result.response = response
+                    result.provider = name
+                    result.latency = latency
+                    result.attempt_num = attempt_num
+                    result.was_terminus = is_terminus
+                    result._story = rows
+                    result._cooling = permit.cooling
+                    return result
+                error, outcome = rejection(response), Outcome.REJECTED
             at = None
-            cooling = _count_failure(route.tracker, permit, name, error, logger)
-            rows.append(row_of(name, Outcome.FAILURE, error, latency, cooling))
-            emit(logger, route.failed, name, error, attempt_num, is_terminus, position - 1, latency)
+            verdict = FAILURE
+            if route.classify is not None and outcome is FAILED:
+                verdict = judge(route, permit, name, error)
+                outcome = outcome_of(verdict)
+            cooling = tell_failure(route, permit, name, error, verdict)
+            rows.append(row_of(name, outcome, error, latency, cooling))
+            log.emit(route.failed, name, error, attempt_num, is_terminus, position - 1, latency)
+            if verdict.kind == "abort":
+                raise chain_aborted(rows, log.redact) from error
             if limit is not None and is_chain:
-                _raise_if_over(limit, rows, error)
-        raise route.give_up(rows) from error
+                _raise_if_over(limit, rows, error, log.redact)
+        raise route.give_up(rows, log.redact) from error
     finally:
         # The traceback of a provider's error holds this frame: what it refers to would live as long
         # as the error, and the error would be part of a cycle.
         error = response = rows = permit = asked = standing = result = None  # type: ignore[assignment]
 
 
-def _raise_if_over(limit: Deadline, rows: list[Row], error: Exception | None) -> None:
+def _raise_if_over(limit: Deadline, rows: list[Row], error: Exception | None, redact: Redact) -> None:
     """Raise when the deadline was cancelled or is over; `error` is the last provider's."""
     if not limit.cancelled and not limit.expired:
         return
     attempts = attempts_of(rows)
-    when = f"after the last error: {error_text(error)}" if error is not None else "before the first attempt"
+    when = "before the first attempt"
+    if error is not None:
+        when = f"after the last error: {error_text(error, redact)}"
     if limit.cancelled:
         raise ExecutionCancelledError(
             f"context canceled: deadline={limit!r}, {when}", attempts=attempts
@@ -181,11 +203,8 @@ def _raise_if_over(limit: Deadline, rows: list[Row], error: Exception | None) ->
     ) from error
 
 
-# Between the loop and the tracker: an Exception of the tracker's is logged, and changes nothing.
-
-
 def _ask(
-    tracker: CooldownTracker | None, name: str, is_terminus: bool, rows: list[Row], logger: Logger
+    tracker: CooldownTracker | None, name: str, is_terminus: bool, rows: list[Row], log: Log
 ) -> Permit | None:
     """Return a permit, or None when the provider is passed over, which is written down then.
 
@@ -196,14 +215,14 @@ def _ask(
         answer = tracker.acquire(name, force=is_terminus)
         cooling = _cooling_of(answer)
     except Exception as failure:
-        emit(logger, _log.TRACKER_FAILED, name, "acquire", failure)
+        log.emit(_log.TRACKER_FAILED, name, "acquire", failure)
         return PlainPermit(tracker, name, None)
     if isinstance(answer, Cooling) and not is_terminus:
         rows.append(row_of(name, Outcome.SKIPPED, None, 0.0, answer))
-        emit(logger, _log.SKIPPING, name, answer.cooldown_remaining)
+        log.emit(_log.SKIPPING, name, answer.cooldown_remaining)
         return None
     if cooling is not None:
-        emit(logger, _log.DESPITE_COOLDOWN, name, cooling.cooldown_remaining, "terminus_always_tried")
+        log.emit(_log.DESPITE_COOLDOWN, name, cooling.cooldown_remaining, "terminus_always_tried")
     # A terminus is attempted even if a tracker of the user's refuses what was forced.
     return PlainPermit(tracker, name, cooling) if isinstance(answer, Cooling) else answer
 
@@ -216,44 +235,10 @@ def _cooling_of(answer: Permit | Cooling) -> Cooling | None:
     return cooling
 
 
-def _announce(permit: Permit, logger: Logger, name: str, *values: object) -> None:
+def _announce(permit: Permit, log: Log, name: str, *values: object) -> None:
     """Log that an attempt begins; an interruption meanwhile gives back what it holds."""
     try:
-        emit(logger, _log.ATTEMPTING, name, *values)
+        log.emit(_log.ATTEMPTING, name, *values)
     except BaseException:
-        _release(permit, name, logger)
+        release(permit, name, log)
         raise
-
-
-def _count_failure(
-    tracker: CooldownTracker | None, permit: Permit, name: str, error: Exception, logger: Logger
-) -> Cooling | None:
-    """Tell of a failure, unless the provider is exempt. Returns the cooldown that is known now."""
-    try:
-        if tracker is None or is_exempt(name):
-            _release(permit, name, logger)
-            return permit.cooling
-        if not permit.failure(error):
-            return permit.cooling
-        cooling = Cooling(tracker.cooldown_remaining(name))
-    except Exception as failure:
-        emit(logger, _log.TRACKER_FAILED, name, "failure", failure)
-        return permit.cooling
-    emit(logger, _log.ENTERING_COOLDOWN, name, cooling.cooldown_remaining, error)
-    return cooling
-
-
-def _release(permit: Permit, name: str, logger: Logger) -> None:
-    try:
-        permit.release()
-    except Exception as failure:
-        emit(logger, _log.TRACKER_FAILED, name, "release", failure)
-
-
-def _refuse_coroutine(response: object, fn: object, rows: list[Row]) -> NoReturn:
-    """Close a coroutine that nobody would await, and say whose fault it is."""
-    assert isinstance(response, CoroutineType)  # noqa: S101  # for the type checker
-    with contextlib.suppress(Exception):  # one that had begun may refuse
-        response.close()
-    rule = "must be a plain function, and must not return a coroutine"
-    raise InvalidConfigError("fn", fn, rule, attempts=attempts_of(rows))

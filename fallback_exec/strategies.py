@@ -12,11 +12,12 @@ import attrs
 
 from fallback_exec import _forks, _log
 from fallback_exec._clock import Countdown
-from fallback_exec._log import Event, Logger
-from fallback_exec._text import error_text, one_line
+from fallback_exec._log import Event, Log
+from fallback_exec._text import Redact, error_text, name_text
 from fallback_exec.cooldown.tracker import CooldownTracker, Permit
 from fallback_exec.errors import AllProvidersFailedError, ProviderFailedError
 from fallback_exec.results import Row, attempts_of, cooldown_of
+from fallback_exec.verdicts import Verdict
 
 
 class Strategy(StrEnum):
@@ -59,61 +60,87 @@ class Route:
     """What a strategy decides, worked out when the config is built.
 
     Attributes:
-        logger: Where the execution is logged.
+        log: Where the execution is logged.
         failed: What is logged when a provider fails.
-        give_up: From the story, the error that says that nobody answered.
+        give_up: From the story, the error that says that nobody answered; its texts are masked.
         is_chain: Whether a failure leads to the next provider. Only then is there a terminus, and is the
             deadline looked at between attempts.
         tracker: Who is asked and told of cooldowns; None: nobody.
         standings: What the tracker publishes; None without one.
         index: Counts where to begin; None: with the first provider.
+        classify: What says what an error means; None: each is a failure.
+        accept: What says whether an answer is one; None: each is.
         checked: The tuple of providers that was checked last, with its names: one reference, replaced as a
             whole. It lives until another tuple is executed.
     """
 
-    logger: Logger
+    log: Log
     failed: Event
-    give_up: Callable[[list[Row]], ProviderFailedError | AllProvidersFailedError]
+    give_up: Callable[[list[Row], Redact], ProviderFailedError | AllProvidersFailedError]
     is_chain: bool = False
     tracker: CooldownTracker | None = None
     standings: Mapping[str, Permit | Countdown] | None = None
     index: RoundRobinIndex | None = None
+    classify: Callable[[Exception], Verdict] | None = None
+    accept: Callable[..., bool] | None = None
     checked: tuple[Any, list[str]] = attrs.Factory(lambda: ([], []))
 
 
 def route_of(
-    strategy: Strategy, tracker: CooldownTracker | None, logger: Logger, index: RoundRobinIndex | None
+    strategy: Strategy,
+    log: Log,
+    tracker: CooldownTracker | None,
+    index: RoundRobinIndex | None,
+    classify: Callable[[Exception], Verdict] | None,
+    accept: Callable[..., bool] | None,
 ) -> Route:
     """Return the route of a strategy, given the other settings."""
     if strategy is Strategy.FALLBACK:
         return Route(
-            logger,
+            log,
             _log.FAILED,
             _all_failed,
             is_chain=True,
             tracker=tracker,
             # Of the tracker's own making only: a mock of a tracker would make up what it publishes.
             standings=None if tracker is None else getattr(tracker, "__dict__", {}).get("_standings", {}),
+            classify=classify,
+            accept=accept,
         )
     if strategy is Strategy.ROUND_ROBIN:
-        return Route(logger, _log.ROUND_ROBIN_FAILED, _one_failed, index=index)
-    return Route(logger, _log.PRIMARY_FAILED, _primary_failed)
+        event, give_up = _log.ROUND_ROBIN_FAILED, _one_failed
+    else:
+        event, give_up, index = _log.PRIMARY_FAILED, _primary_failed, None
+    return Route(log, event, give_up, index=index, classify=classify, accept=accept)
 
 
-def _one_failed(rows: list[Row], subject: str = "provider") -> ProviderFailedError:
-    (attempt,) = attempts_of(rows)
-    assert attempt.error is not None  # noqa: S101  # for the type checker: a failed attempt has one
-    message = f"{subject} {one_line(attempt.provider)} failed: {error_text(attempt.error)}"
-    return ProviderFailedError(message, provider=attempt.provider, attempts=(attempt,))
+def chain_aborted(rows: list[Row], redact: Redact) -> ProviderFailedError:
+    """Return the error of a chain that ends with its last attempt, as no other provider may be tried."""
+    return _last_failed("aborted: provider", rows, redact, aborted=True)
 
 
-def _primary_failed(rows: list[Row]) -> ProviderFailedError:
-    return _one_failed(rows, "primary provider")
+def _last_failed(
+    subject: str, rows: list[Row], redact: Redact, *, aborted: bool = False
+) -> ProviderFailedError:
+    attempts = attempts_of(rows)
+    provider, error = attempts[-1].provider, attempts[-1].error
+    assert error is not None  # noqa: S101  # for the type checker: a failed attempt has one
+    message = f"{subject} {name_text(provider, redact)} failed: {error_text(error, redact)}"
+    return ProviderFailedError(message, provider=provider, aborted=aborted, attempts=attempts)
 
 
-def _all_failed(rows: list[Row]) -> AllProvidersFailedError:
+def _one_failed(rows: list[Row], redact: Redact) -> ProviderFailedError:
+    return _last_failed("provider", rows, redact)
+
+
+def _primary_failed(rows: list[Row], redact: Redact) -> ProviderFailedError:
+    return _last_failed("primary provider", rows, redact)
+
+
+def _all_failed(rows: list[Row], redact: Redact) -> AllProvidersFailedError:
     errors = [error for _, _, error, *_ in rows if error is not None]
-    message = f"all providers failed: all {len(rows)} providers failed (last error: {error_text(errors[-1])})"
+    last = error_text(errors[-1], redact)
+    message = f"all providers failed: all {len(rows)} providers failed (last error: {last})"
     retry_after = _retry_after(rows)
     return AllProvidersFailedError(message, errors, attempts=attempts_of(rows), retry_after=retry_after)
 

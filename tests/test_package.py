@@ -60,11 +60,14 @@ class TestNames:
             "Permit",
             "Provider",
             "ProviderFailedError",
+            "ResponseRejectedError",
             "RoundRobinIndex",
             "StandInError",
             "Strategy",
+            "StreamResult",
             "Verdict",
             "execute",
+            "execute_stream",
         ]
 
     def test_can_all_be_imported(self) -> None:

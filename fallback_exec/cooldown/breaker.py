@@ -14,10 +14,12 @@ from pybreaker import STATE_CLOSED, STATE_HALF_OPEN, CircuitBreaker
 from fallback_exec import _checks, _forks, _log
 from fallback_exec._checks import Seconds
 from fallback_exec._clock import Countdown
+from fallback_exec._text import Redact
 from fallback_exec.cooldown.eras import Closed, Memory
 from fallback_exec.cooldown.settings import BreakerSettings, check_overrides, complete_rules
 from fallback_exec.cooldown.tracker import CooldownTracker, Cooling, Permit
 from fallback_exec.errors import InvalidConfigError
+from fallback_exec.redaction import redact
 
 
 @attrs.frozen
@@ -29,7 +31,8 @@ class CooldownStatus:
         failures: Failures in a row, those that opened the breaker included.
         cooldown_remaining: Seconds, 0.0 unless the state is `"open"`.
         openings: How many cooldowns have started.
-        last_error: The text of the last failure that was taken, in one line; None when there was none.
+        last_error: The text of the last failure that was taken, in one line and without credentials; None
+            when there was none.
     """
 
     state: str
@@ -65,6 +68,7 @@ class BreakerCooldownTracker(CooldownTracker):
         overrides: `BreakerSettings` for single providers, by name; what they leave None is as here.
         max_providers: How many providers are remembered. Running cooldowns and probes under way are
             never forgotten and may exceed it, which is logged once; an eighth of it is left to others then.
+        redact: Masks credentials in the texts of errors that are kept; by default `fallback_exec.redact`.
 
     Raises:
         InvalidConfigError: a setting is out of its range or of the wrong type.
@@ -83,6 +87,7 @@ class BreakerCooldownTracker(CooldownTracker):
         probe_lease: Seconds | None = None,
         overrides: Mapping[str, BreakerSettings] | None = None,
         max_providers: int = 1024,
+        redact: Redact = redact,
     ) -> None:
         self._rules = complete_rules(
             BreakerSettings(
@@ -103,6 +108,7 @@ class BreakerCooldownTracker(CooldownTracker):
             name: self._rules.overridden(settings) for name, settings in check_overrides(overrides).items()
         }
         self._max_providers = _checks.whole("max_providers", max_providers)
+        self._redact = _checks.function("redact", redact)
 
         # Read without a lock. Written under `_lock`, but for a forgotten memory that comes back
         # to life, which puts itself in again by one atomic `setdefault`.
@@ -230,14 +236,19 @@ class BreakerCooldownTracker(CooldownTracker):
             memory = self._known.get(name) or self._forgotten.get(name)
             if memory is None:
                 memory = Memory(
-                    name, self._overrides.get(name, self._rules), self._random, self._known, self._published
+                    name,
+                    self._overrides.get(name, self._rules),
+                    self._random,
+                    self._redact,
+                    self._known,
+                    self._published,
                 )
             # While it was built, a finalizer may have come back here and met the same name.
             memory = self._known.setdefault(name, memory)
             memory.publish()
             overflows = len(self._known) > self._room and self._tidy_locked(memory)
         if overflows:  # outside the lock: handlers are the user's code
-            _log.emit(_log.default_logger, _log.OVERFLOWS, self._max_providers)
+            _log.default_log.emit(_log.OVERFLOWS, self._max_providers)
         return memory
 
     def _tidy_locked(self, newest: Memory) -> bool:

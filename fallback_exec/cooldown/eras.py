@@ -20,7 +20,12 @@ What comes of an outcome that arrives in the era of its permit; any other is sta
     outcome   closed                      open                             half-open
     success   failures = 0                closes at once                   counts, closes at success_threshold
     failure   failures + 1, may open      cooling: nothing; over: reopens  reopens
+    cool down opens                       cooling: the later end wins      opens
+                                          over: reopens
     neither   nothing                     nothing                          the probe is given back
+
+What a vendor says of its own cooldown, "cool down for s seconds", holds as it is, and also moves the end of
+a running cooldown when it is stale.
 
 Every change goes through pybreaker, also those made by hand on the breaker that a user was given, and
 pybreaker writes each of them to its storage while it holds its own lock. So the storage is the one
@@ -49,7 +54,7 @@ from pybreaker import (
 
 from fallback_exec import _clock
 from fallback_exec._clock import Countdown
-from fallback_exec._text import error_text
+from fallback_exec._text import Redact, error_text
 from fallback_exec.cooldown.settings import Rules
 from fallback_exec.cooldown.tracker import Cooling, Permit
 
@@ -80,6 +85,10 @@ class Closed(Permit):
     def failure(self, error: Exception) -> bool:
         """Count a failure."""
         return self._memory.fail(self, error)
+
+    def cool_down(self, error: Exception, seconds: float | None) -> bool:
+        """Open now."""
+        return self._memory.fail_for(self, error, seconds)
 
     def release(self) -> None:
         """Nothing was held."""
@@ -176,10 +185,28 @@ class AttemptPermit(Permit):
         finally:
             self.lease = None
 
+    def cool_down(self, error: Exception, seconds: float | None) -> bool:
+        """Tell that it is not, and for how long."""
+        era = self._spend()
+        try:
+            return self._memory.fail_for(era, error, seconds)
+        finally:
+            self.lease = None
+            if self.cooling is not None and isinstance(era, Open):
+                self.cooling = era.look()  # the end that is known now may be a later one
+
     def release(self) -> None:
         """Give the probe back."""
         self._spend()
         self.lease = None
+
+    def begin(self) -> Permit:
+        """Tell of a probe's success, and return a permit of the era that follows, which holds no probe."""
+        if self.lease is None:
+            return self
+        is_stale = self._memory.era is not self._era
+        self.success()
+        return self if is_stale else BegunPermit(self._memory.bystander())
 
     def _spend(self) -> Open | HalfOpen | None:
         """Return the era the first time, None ever after: one permit, one outcome."""
@@ -187,14 +214,50 @@ class AttemptPermit(Permit):
         return era
 
 
+class BegunPermit(Permit):
+    """The permit for the rest of a stream whose beginning has counted as a probe's success."""
+
+    __slots__ = ("_permit",)
+
+    cooling = None
+
+    def __init__(self, permit: Permit) -> None:
+        self._permit = permit
+
+    def success(self) -> None:
+        """Tell nobody: one attempt is one success."""
+        self.release()
+
+    def failure(self, error: Exception) -> bool:
+        """Count a failure."""
+        return self._permit.failure(error)
+
+    def cool_down(self, error: Exception, seconds: float | None) -> bool:
+        """Open now."""
+        return self._permit.cool_down(error, seconds)
+
+    def release(self) -> None:
+        """Nothing was held, but the era."""
+        self._permit.release()
+
+
 @attrs.define
 class Opening:
-    """How the opening is to be that the thread is about to make, and the countdown once it is made."""
+    """How the opening is to be that the thread is about to make.
+
+    Attributes:
+        thread: Whose it is.
+        seconds: How long the cooldown lasts.
+        reopenings: How many failed probes in a row led to it.
+        countdown: Once it is made, its countdown.
+        has_begun: Whether it began a cooldown, and did not only move the end of one.
+    """
 
     thread: int
     seconds: float
     reopenings: int
     countdown: Countdown | None = None
+    has_begun: bool = False
 
 
 class Memory(CircuitMemoryStorage):
@@ -216,6 +279,7 @@ class Memory(CircuitMemoryStorage):
         name: str,
         rules: Rules,
         random: Random,
+        redact: Redact,
         known: dict[str, Memory],
         standings: dict[str, Permit | Countdown],
     ) -> None:
@@ -232,6 +296,7 @@ class Memory(CircuitMemoryStorage):
         self.touched = next(_touches)
         self._rules = rules
         self._random = random
+        self._redact = redact
         # The tracker's; each write is one atomic operation of a dict.
         self._known = known
         self._standings = standings
@@ -314,6 +379,7 @@ class Memory(CircuitMemoryStorage):
         else:
             opened = Open(opening.seconds, opening.reopenings)
             opening.countdown = opened.countdown
+            opening.has_begun = True
             self.openings += 1
             self.era = opened
 
@@ -397,7 +463,7 @@ class Memory(CircuitMemoryStorage):
 
     def fail(self, era: Era | None, error: Exception) -> bool:
         """Take the failure of an attempt of that era. Returns True when it started a cooldown."""
-        text = error_text(error)
+        text = error_text(error, self._redact)
         with self._lock:
             if era is None or self.era is not era:
                 return False
@@ -424,17 +490,53 @@ class Memory(CircuitMemoryStorage):
         finally:
             self._opening = None
 
+    def fail_for(self, era: Era | None, error: Exception, seconds: float | None) -> bool:
+        """Take the failure of an attempt of that era, which says: for how long, None: for as long as usual.
+
+        Returns:
+            True when it started a cooldown.
+        """
+        text = error_text(error, self._redact)
+        with self._lock:
+            running = self.era
+            if isinstance(running, Open) and running.look():
+                if era is running:
+                    self.last_error = text
+                # A hand that sets another end at this moment, by the breaker, is before us or after us.
+                if era is not None and seconds is not None:
+                    running.countdown.reach(seconds)
+                return False
+            if era is None or running is not era:
+                return False
+            self.last_error = text
+            reopenings = 0 if isinstance(era, Closed) else era.reopenings + 1
+            self.increment_counter()
+            length = self._rules.cooldown(reopenings) if seconds is None else seconds
+            opening = self._open_locked(length, reopenings)
+        if seconds is None:
+            self._add_jitter(opening)
+        return opening.has_begun
+
     def cool_down(self, seconds: float | None) -> None:
         """Begin a cooldown of that many seconds, or set the end of the one that runs."""
         with self._lock:
             length = self._rules.reset_timeout if seconds is None else seconds
-            opening = self._opening = Opening(get_ident(), length, self.era.reopenings)
-            try:
-                self.breaker.open()
-            finally:
-                self._opening = None
+            opening = self._open_locked(length, self.era.reopenings)
         if seconds is None:
             self._add_jitter(opening)
+
+    def _open_locked(self, seconds: float, reopenings: int) -> Opening:
+        opening = self._opening = Opening(get_ident(), seconds, reopenings)
+        try:
+            self.breaker.open()
+        finally:
+            self._opening = None
+        return opening
+
+    def bystander(self) -> Permit:
+        """Return a permit of the present era that holds no probe."""
+        era = self.era
+        return era if isinstance(era, Closed) else AttemptPermit(self, era, None, None)
 
     def reset(self) -> None:
         """Close the breaker."""

@@ -47,7 +47,9 @@ class Cooling:
 class Permit(ABC):
     """What a tracker hands out before an attempt, and takes the outcome through.
 
-    Exactly one of `success()`, `failure()` and `release()` is to be called, once, from any thread.
+    Exactly one of `success()`, `failure()`, `cool_down()` and `release()` is to be called, once, from any
+    thread. A permit that is dropped without an outcome, as that of a stream that nobody finishes, is to
+    count as released.
 
     Attributes:
         cooling: None, or, for an attempt that was forced, what the tracker said of the provider's cooldown.
@@ -67,9 +69,32 @@ class Permit(ABC):
     def failure(self, error: Exception) -> bool:
         """The provider failed with `error`. Returns True when this failure started a cooldown."""
 
+    def cool_down(self, error: Exception, seconds: float | None) -> bool:  # noqa: ARG002  # for those who can
+        """The provider failed with `error`, which says that it is to be left alone from now on.
+
+        By default a failure like any other.
+
+        Args:
+            error: The provider's error.
+            seconds: For how long; None: for as long as the tracker's own cooldowns last.
+
+        Returns:
+            True when this failure started a cooldown.
+        """
+        return self.failure(error)
+
     @abstractmethod
     def release(self) -> None:
         """Nothing is to be counted: give back what the attempt held."""
+
+    def begin(self) -> Permit:
+        """The provider has begun to answer, and the end of it is not in sight, as with a stream.
+
+        Returns:
+            The permit through which the end is told: by default this one. Where an answer that has begun
+            is all that is awaited, as of a probe, it counts as a success now.
+        """
+        return self
 
 
 class CooldownTracker(ABC):

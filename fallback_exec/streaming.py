@@ -1,0 +1,309 @@
+"""`execute_stream()`: failover until the first item, and what comes of the items after it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import CoroutineType, TracebackType
+from typing import Any, Generic, Self, TypeVar, cast
+
+import attrs
+
+from fallback_exec import _log
+from fallback_exec._checks import Seconds
+from fallback_exec._log import Log
+from fallback_exec._text import class_name, name_text
+from fallback_exec.config import ExecuteConfig
+from fallback_exec.cooldown.tracker import NO_PERMIT, CooldownTracker, Cooling, Permit, PlainPermit
+from fallback_exec.deadline import Deadline
+from fallback_exec.errors import InvalidConfigError
+from fallback_exec.execution import execute
+from fallback_exec.providers import Provider
+from fallback_exec.reporting import judge, outcome_of, release, tell_failure, tell_success
+from fallback_exec.results import Attempt, ExecuteResult, Outcome
+from fallback_exec.strategies import Route
+
+P = TypeVar("P", bound=Provider)
+T = TypeVar("T")
+
+#: Stands for the first item of a stream that has none.
+END = object()
+
+
+def execute_stream(
+    providers: Sequence[P],
+    config: ExecuteConfig,
+    fn: Callable[[P], Iterable[T]],
+    *,
+    deadline: Deadline | Seconds | None = None,
+) -> StreamResult[T]:
+    """Call `fn` as `execute()` does, and return its items as they come.
+
+    The first item is awaited within the attempt: whatever fails before it leads to the next provider. After
+    it there is no second provider, as half of one answer and half of another are no answer. A stream
+    without items is an answer.
+
+    What the attempt came to is told at the end of the stream, once. Only a probe has succeeded with its first
+    item, so that nobody waits for the end of a long stream; what it dies of later still counts.
+
+    Args:
+        providers: As for `execute()`.
+        config: As for `execute()`; `accept` judges the first item.
+        fn: Called with a provider; returns its items. A generator function is not called but iterated, so
+            that its code, too, runs within the attempt until the first item.
+        deadline: As for `execute()`. It ends with the first item.
+
+    Returns:
+        An iterator over the items, to be used in a `with` statement, or to be closed.
+
+    Raises:
+        NoProvidersError: `providers` is empty.
+        InvalidConfigError: an argument cannot be used, or `fn` returned what cannot be iterated.
+        ProviderFailedError: `PRIMARY_ONLY` and `ROUND_ROBIN`: the provider failed before its first item.
+        AllProvidersFailedError: `FALLBACK`: every provider that was not passed over did.
+        DeadlineExceededError: the deadline was over before the first attempt, or after a failed one.
+        ExecutionCancelledError: likewise, for a deadline that was cancelled.
+    """
+    if not isinstance(config, ExecuteConfig):
+        raise InvalidConfigError("config", config, "must be an ExecuteConfig")
+    if not callable(fn):
+        raise InvalidConfigError("fn", fn, "must be callable with a provider")
+    start = _Start(config, fn)
+    try:
+        result = execute(providers, start.config, start.pull, deadline=deadline)
+    except InvalidConfigError as error:
+        if start.refused is None:
+            raise
+        rule = f"must return an iterable, not {start.refused}"
+        raise InvalidConfigError("fn", fn, rule, attempts=error.attempts) from None
+    except BaseException:
+        start.close()
+        raise
+    return StreamResult(config._route, result, start.source, start.permit(result.provider))
+
+
+async def _refused() -> None:
+    """Be what `execute()` refuses: an answer that is nobody's failure."""
+
+
+class _Start(Generic[P]):
+    """The attempts until one has a first item: what `execute()` is given, and what is kept of it."""
+
+    def __init__(self, config: ExecuteConfig, fn: Callable[[P], Iterable[Any]]) -> None:
+        self._fn = fn
+        self._log = config._route.log
+        self._tracker = config._route.tracker
+        self._keeper = None if self._tracker is None else _Keeper(self._tracker)
+        accept = config.accept
+        self.config = attrs.evolve(
+            config,
+            cooldown=self._keeper,
+            accept=None if accept is None else lambda first: first is END or accept(first),
+        )
+        self.source: _Source | None = None
+        # What `fn` returned instead of a stream: its class's name.
+        self.refused: str | None = None
+
+    def pull(self, provider: P) -> object:
+        """Return the first item of the provider's stream, `END` where there is none."""
+        self.close()  # a stream whose first item was rejected
+        answer = self._fn(provider)
+        if not any(hasattr(type(answer), method) for method in ("__iter__", "__getitem__")):
+            self.refused = class_name(answer)
+            return answer if isinstance(answer, CoroutineType) else _refused()
+        self.source = _Source(answer, self._log)
+        try:
+            return next(self.source.iterator, END)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            del answer  # or the traceback of the provider's error would keep it alive
+
+    def close(self) -> None:
+        """Close the stream that nobody will read."""
+        source, self.source = self.source, None
+        if source is not None:
+            source.close_quietly()
+
+    def permit(self, name: str) -> Permit:
+        """Return the permit through which the end is told."""
+        if self._tracker is None:
+            return NO_PERMIT
+        kept = None if self._keeper is None else self._keeper.kept
+        return PlainPermit(self._tracker, name, None) if kept is None else kept
+
+
+class _Source:
+    """What `fn` returned, and its iterator."""
+
+    __slots__ = ("_answer", "_log", "iterator")
+
+    def __init__(self, answer: Iterable[Any], log: Log) -> None:
+        self._answer = answer
+        self.iterator: Iterator[Any] = iter(answer)
+        self._log = log
+
+    def close(self) -> None:
+        """Close the iterator, and what it iterates over: an SDK's stream closes its connection."""
+        with contextlib.ExitStack() as stack:
+            for each in (self._answer, self.iterator)[self._answer is self.iterator :]:
+                close = getattr(each, "close", None)
+                if callable(close):
+                    stack.callback(close)
+
+    def close_quietly(self) -> None:
+        """Close them where something else is to be said; an error is logged."""
+        try:
+            self.close()
+        except Exception as error:
+            self._log.emit(_log.NOT_CLOSED, error)
+
+
+class _Keeper(CooldownTracker):
+    """Asks and tells another tracker, but keeps the permit of an attempt that has begun to answer."""
+
+    def __init__(self, tracker: CooldownTracker) -> None:
+        self._tracker = tracker
+        self.kept: Permit | None = None
+
+    def is_available(self, name: str) -> bool:
+        return self._tracker.is_available(name)
+
+    def cooldown_remaining(self, name: str) -> float:
+        return self._tracker.cooldown_remaining(name)
+
+    def record_failure(self, name: str, error: Exception) -> bool:
+        return self._tracker.record_failure(name, error)
+
+    def acquire(self, name: str, *, force: bool = False) -> Permit | Cooling:
+        answer = self._tracker.acquire(name, force=force)
+        return answer if isinstance(answer, Cooling) else _KeptPermit(self, answer)
+
+
+class _KeptPermit(Permit):
+    __slots__ = ("_keeper", "_permit", "cooling")
+
+    def __init__(self, keeper: _Keeper, permit: Permit) -> None:
+        self._keeper = keeper
+        self._permit = permit
+        self.cooling = permit.cooling
+
+    def success(self) -> None:
+        self._keeper.kept = self._permit.begin()
+
+    def failure(self, error: Exception) -> bool:
+        return self._permit.failure(error)
+
+    def cool_down(self, error: Exception, seconds: float | None) -> bool:
+        try:
+            return self._permit.cool_down(error, seconds)
+        finally:
+            self.cooling = self._permit.cooling
+
+    def release(self) -> None:
+        self._permit.release()
+
+
+class StreamResult(Iterator[T]):
+    """The items of the provider that has begun to answer.
+
+    An iterator, and a context manager that closes it. An error of the provider's is raised as it is; it
+    is counted, and ends the stream. Closing it early closes the provider's generator, or the SDK's stream,
+    and counts nothing, as does dropping it.
+
+    For one thread at a time, like any generator.
+
+    Attributes:
+        provider: The name of the provider that answers.
+        attempt_num: Which attempt it is, from 1; skips do not count.
+        was_terminus: Whether it is the terminus of a `FALLBACK` chain.
+        latency: Seconds until the first item, of that attempt alone, by `time.perf_counter`.
+        attempts: The whole story until the first item, in order, skips included.
+        outcome: What the stream came to: `SUCCESS` at its end; `FAILURE` or `NEUTRAL` when the provider
+            failed, as the error was classified; `NEUTRAL` when it was closed early; None until then.
+    """
+
+    provider: str
+    attempt_num: int
+    was_terminus: bool
+    latency: float
+    attempts: tuple[Attempt, ...]
+    outcome: Outcome | None
+
+    def __init__(
+        self, route: Route, result: ExecuteResult[object], source: _Source | None, permit: Permit
+    ) -> None:
+        self.provider = result.provider
+        self.attempt_num = result.attempt_num
+        self.was_terminus = result.was_terminus
+        self.latency = result.latency
+        self.attempts = result.attempts
+        self.outcome = None
+        self._route = route
+        self._permit = permit
+        self._source = source
+        # The first item, until it is taken.
+        self._first = [result.response]
+        if result.response is END:
+            self._end()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        source = self._source
+        if source is None:
+            raise StopIteration
+        try:
+            return cast("T", self._first.pop() if self._first else next(source.iterator))
+        except StopIteration:
+            self._end()
+            raise
+        except Exception as error:
+            self._fail(error)
+            source.close_quietly()
+            raise
+        except BaseException:
+            self._give_back()
+            source.close_quietly()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the provider's stream, if it is under way. What that raises is raised."""
+        source = self._source
+        if source is not None:
+            self._give_back()
+            source.close()
+
+    def __repr__(self) -> str:
+        state = "under way" if self.outcome is None else self.outcome.value
+        return f"<StreamResult of {name_text(self.provider)}, attempt {self.attempt_num}, {state}>"
+
+    def _end(self) -> None:
+        self._finish(Outcome.SUCCESS)
+        tell_success(self._permit, self.provider, self._route.log)
+
+    def _fail(self, error: Exception) -> None:
+        self._finish(Outcome.FAILURE)
+        verdict = judge(self._route, self._permit, self.provider, error)
+        self.outcome = outcome_of(verdict)
+        tell_failure(self._route, self._permit, self.provider, error, verdict)
+        self._route.log.emit(_log.STREAM_FAILED, self.provider, error, self.attempt_num, self.was_terminus)
+
+    def _give_back(self) -> None:
+        self._finish(Outcome.NEUTRAL)
+        release(self._permit, self.provider, self._route.log)
+
+    def _finish(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self._source = None
+        self._first.clear()
