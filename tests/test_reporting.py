@@ -292,7 +292,7 @@ class TestBadClassifier:
         assert ("failure", "grok") in tracker.outcomes()
 
     def test_that_raises(self) -> None:
-        """It is logged once with its own error, the attempt counts, and the provider's error is not hidden."""
+        """It is logged once with its own error, the attempt counts, and no error is hidden."""
         records, tracker = Records(), CoolingTracker()
 
         def classify(error: Exception) -> Verdict:
