@@ -28,6 +28,7 @@ from fallback_exec.errors import (
 )
 from fallback_exec.execution import execute
 from fallback_exec.providers import EXEMPT_PROVIDERS, NamedProvider, Provider
+from fallback_exec.redaction import redact
 from fallback_exec.results import Attempt, ExecuteResult, Outcome
 from fallback_exec.strategies import RoundRobinIndex, Strategy
 from fallback_exec.streaming import StreamResult, execute_stream
@@ -63,4 +64,5 @@ __all__ = [
     "Verdict",
     "execute",
     "execute_stream",
+    "redact",
 ]

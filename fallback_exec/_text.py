@@ -78,8 +78,16 @@ def class_name(value: object, name: str = "__name__") -> str:
     return one_line(type.__dict__[name].__get__(type(value)))
 
 
+def masked_repr(value: object) -> str:
+    """Return the `repr` of any object in one line, without the credentials in it."""
+    try:
+        return one_line(redact(builtins.repr(value)))
+    except Exception:
+        return f"<{class_name(value)} that cannot be shown>"
+
+
 def brief(value: object) -> str:
-    """Return a short `repr` of any object, in one line; its type where that cannot be had."""
+    """Return a short `masked_repr` of any object."""
     try:
         return one_line(redact(_brief.repr(value)))  # whole: what a dict says of a value stands in its key
     except Exception:

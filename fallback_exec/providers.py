@@ -7,9 +7,8 @@ from typing import Generic, Protocol, TypeVar
 
 import attrs
 
-import fallback_exec
 from fallback_exec import _checks
-from fallback_exec._text import brief
+from fallback_exec._text import brief, masked_repr
 from fallback_exec.errors import InvalidConfigError, NoProvidersError
 
 ClientT = TypeVar("ClientT")
@@ -46,7 +45,7 @@ class NamedProvider(Generic[ClientT]):
     """
 
     name: str = attrs.field(validator=_check_name)
-    client: ClientT
+    client: ClientT = attrs.field(repr=masked_repr)
 
 
 def check_providers(providers: Sequence[P]) -> tuple[tuple[P, ...], list[str]]:
@@ -72,12 +71,6 @@ def check_providers(providers: Sequence[P]) -> tuple[tuple[P, ...], list[str]]:
             name = _plain_name(chain, provider, name)
         names.append(name)
     return chain, names
-
-
-def is_exempt(name: str) -> bool:
-    """Return whether failures of that provider never start a cooldown."""
-    # The package's attribute, not this module's: as in Go, it may be mutated or replaced.
-    return name in fallback_exec.EXEMPT_PROVIDERS
 
 
 def _read_sequence(providers: Sequence[P]) -> tuple[P, ...]:

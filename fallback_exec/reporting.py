@@ -9,12 +9,12 @@ import contextlib
 from types import CoroutineType
 from typing import NoReturn
 
+import fallback_exec
 from fallback_exec import _log
 from fallback_exec._log import Log
 from fallback_exec._text import class_name
 from fallback_exec.cooldown.tracker import Cooling, Permit
 from fallback_exec.errors import InvalidConfigError, ResponseRejectedError
-from fallback_exec.providers import is_exempt
 from fallback_exec.results import Outcome, Row, attempts_of
 from fallback_exec.strategies import Route
 from fallback_exec.verdicts import FAILURE, Verdict
@@ -85,7 +85,9 @@ def tell_failure(
     """Tell the permit of a failed attempt. Returns the cooldown of the provider that is known now."""
     log = route.log
     try:
-        if route.tracker is None or not verdict.counted or is_exempt(name):
+        # The package's attribute, not that of its module: as in Go, it may be mutated or replaced.
+        is_exempt = name in fallback_exec.EXEMPT_PROVIDERS
+        if route.tracker is None or not verdict.counted or is_exempt:
             release(permit, name, log)
             return permit.cooling
         if verdict.kind == "cool_down":

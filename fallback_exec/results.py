@@ -9,6 +9,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import attrs
 
+from fallback_exec._text import masked_repr
 from fallback_exec.cooldown.tracker import Cooling
 from fallback_exec.errors import Travellers
 
@@ -41,7 +42,7 @@ class Attempt:
 
     provider: str
     outcome: Outcome
-    error: Exception | None
+    error: Exception | None = attrs.field(repr=masked_repr)
     latency: float
     cooldown_remaining: float | None
 

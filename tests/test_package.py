@@ -68,6 +68,7 @@ class TestNames:
             "Verdict",
             "execute",
             "execute_stream",
+            "redact",
         ]
 
     def test_can_all_be_imported(self) -> None:

@@ -476,7 +476,7 @@ class Memory(CircuitMemoryStorage):
 
     def _fail_locked(self, era: Era) -> Opening | None:
         """Count the failure. Returns the opening that it made, if any."""
-        if isinstance(era, Closed) and self.counter + 1 < self.breaker.fail_max:
+        if type(era) is Closed and self.counter + 1 < self.breaker.fail_max:
             self.increment_counter()  # all that pybreaker makes of a failure that does not open
             return None
         if isinstance(era, Open):
