@@ -30,6 +30,7 @@ from fallback_exec.execution import execute
 from fallback_exec.providers import EXEMPT_PROVIDERS, NamedProvider, Provider
 from fallback_exec.redaction import redact
 from fallback_exec.results import Attempt, ExecuteResult, Outcome
+from fallback_exec.stale import StaleIfError
 from fallback_exec.strategies import RoundRobinIndex, Strategy
 from fallback_exec.streaming import StreamResult, execute_stream
 from fallback_exec.verdicts import Verdict
@@ -58,6 +59,7 @@ __all__ = [
     "ProviderFailedError",
     "ResponseRejectedError",
     "RoundRobinIndex",
+    "StaleIfError",
     "StandInError",
     "Strategy",
     "StreamResult",

@@ -71,6 +71,9 @@ ROUND_ROBIN_FAILED = Event(
 )
 # Not of the Go code, which has no streams, and where neither a tracker, a classifier nor a logger can raise.
 TRACKER_FAILED = Event(ERROR, "cooldown tracker failed", "provider", "call", "error")
+SERVING_STALE = Event(WARNING, "serving a stale answer", "provider", "age", "error")
+NOT_REMEMBERED = Event(ERROR, "answer not remembered", "provider", "error")
+NOT_SERVED = Event(ERROR, "stale answer not served", "error")
 OVERFLOWS = Event(WARNING, "more providers are cooling down than", "max_providers")
 STREAM_FAILED = Event(WARNING, "provider failed mid-stream", "provider", "error", "attempt", "is_terminus")
 NOT_CLOSED = Event(WARNING, "stream could not be closed", "error")

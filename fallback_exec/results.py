@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
@@ -92,6 +92,9 @@ class ExecuteResult(Generic[T]):
         attempt_num: Which attempt answered, from 1; skips do not count.
         was_terminus: Whether it was the terminus of a `FALLBACK` chain: a sign that all before it
             have trouble. A chain of one provider is its own terminus.
+
+    A stale answer's facts are those of the execution that had it; its `attempts` are those of the chain that
+    it stands in for.
     """
 
     response: T
@@ -122,12 +125,22 @@ class ExecuteResult(Generic[T]):
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """The whole story, in order, skips included; the last line is the answer's."""
+        """The whole story, in order, skips included; the last line is the answer's, unless that is stale."""
         story = self._story
         if isinstance(story, list):
             answer = row_of(self.provider, Outcome.SUCCESS, None, self.latency, self._cooling)
             story = self._story = attempts_of([*story, answer])
         return story
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it is an old answer, which `StaleIfError` gives in place of an error."""
+        return False
+
+    @property
+    def age(self) -> float:
+        """Seconds since the answer was had, never negative; 0.0 unless it is stale."""
+        return 0.0
 
     def __eq__(self, other: object) -> bool:
         return self._answer() == other._answer() if isinstance(other, ExecuteResult) else NotImplemented
@@ -147,3 +160,48 @@ class FilledResult(ExecuteResult[T]):
     __slots__ = ()
     __qualname__ = ExecuteResult.__qualname__  # for users there is no difference
     __init__ = object.__init__  # pyright: ignore[reportAssignmentType]  # there is nothing to give it
+
+
+class StaleResult(ExecuteResult[T]):
+    """A result that is stale: an old answer, with the story of the chain that it stands in for."""
+
+    __slots__ = ("_age",)
+    __qualname__ = ExecuteResult.__qualname__  # for users it differs in what it says, not in what it is
+
+    def __init__(
+        self,
+        response: T,
+        provider: str,
+        latency: float,
+        attempt_num: int,
+        was_terminus: bool,
+        age: float,
+        attempts: tuple[Attempt, ...],
+    ) -> None:
+        super().__init__(response, provider, latency, attempt_num, was_terminus, attempts)
+        self._age = age
+
+    @property
+    def is_stale(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def age(self) -> float:
+        """Seconds since the answer was had."""
+        return self._age
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, is_stale=True, age={self._age})"
+
+    def __reduce__(self) -> tuple[Callable[..., ExecuteResult[T]], tuple[object, ...]]:
+        # Not the class: by its name, pickle would find the one of fresh results.
+        return _stale_result, (*self._answer(), self.attempts)
+
+    def _answer(self) -> tuple[object, ...]:
+        return *super()._answer(), self._age
+
+
+def _stale_result(*parts: Any) -> StaleResult[Any]:
+    """Rebuild a stale result."""
+    return StaleResult(*parts)

@@ -62,6 +62,7 @@ class TestNames:
             "ProviderFailedError",
             "ResponseRejectedError",
             "RoundRobinIndex",
+            "StaleIfError",
             "StandInError",
             "Strategy",
             "StreamResult",

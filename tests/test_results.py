@@ -10,7 +10,16 @@ import attrs
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 
-from fallback_exec import Attempt, ExecuteConfig, ExecuteResult, Outcome, StandInError, Strategy, execute
+from fallback_exec import (
+    Attempt,
+    ExecuteConfig,
+    ExecuteResult,
+    Outcome,
+    StaleIfError,
+    StandInError,
+    Strategy,
+    execute,
+)
 from helpers import (
     KeywordOnlyError,
     LockHoldingError,
@@ -177,6 +186,13 @@ class TestExecuteResult:
         with pytest.raises(TypeError, match="unhashable"):
             hash(made)
 
+    def test_is_not_stale(self) -> None:
+        """An answer that was just had has no age, and nothing can give it one."""
+        for result in (answered_late(), ExecuteResult("a cat", "grok", 1.5, 1, was_terminus=False)):
+            assert (result.is_stale, result.age) == (False, 0.0)
+            with pytest.raises(AttributeError):
+                result.age = 5.0  # type: ignore[misc]  # on purpose
+
     def test_is_a_plain_object_with_slots(self) -> None:
         """One is made at each call: nothing checks or freezes what is written, which would take longer."""
         assert "__setattr__" not in vars(ExecuteResult)
@@ -211,4 +227,76 @@ class TestExecuteResult:
         result = execute(vendors("grok", "gemini"), config, replying(grok=error, gemini="a cat"))
         arrived = pickle.loads(pickle.dumps(result))
         assert arrived.response == "a cat"
+        assert isinstance(arrived.attempts[0].error, StandInError)
+
+
+def given_late(
+    clock: FrozenDateTimeFactory, age: float = 12.5, error: Exception | None = None
+) -> ExecuteResult[object]:
+    """Return an old answer that stands in for a provider's failure."""
+    stale: StaleIfError[object] = StaleIfError(300)
+    stale.execute("key", vendors("grok"), ExecuteConfig(), lambda _: "a cat")
+    clock.tick(age)
+    failure = VendorError("down") if error is None else error
+    return stale.execute("key", vendors("gemini"), ExecuteConfig(), replying(gemini=failure))
+
+
+class TestStaleResult:
+    """An old answer, which stands in for an error."""
+
+    def test_is_of_the_same_class_for_whoever_asks(self, clock: FrozenDateTimeFactory) -> None:
+        """It is an ExecuteResult with the same facts, and has no more room than it needs."""
+        result = given_late(clock)
+        assert isinstance(result, ExecuteResult)
+        assert type(result).__qualname__ == "ExecuteResult"
+        assert not hasattr(result, "__dict__")
+        assert (result.is_stale, result.age) == (True, 12.5)
+
+    def test_shows_that_it_is_stale(self, clock: FrozenDateTimeFactory) -> None:
+        """The repr has its age."""
+        assert repr(given_late(clock)) == (
+            "ExecuteResult(response='a cat', provider='grok', latency=0.0, attempt_num=1, "
+            "was_terminus=False, is_stale=True, age=12.5)"
+        )
+
+    def test_is_equal_to_one_of_the_same_age(self, clock: FrozenDateTimeFactory) -> None:
+        """The age is one of the facts."""
+        assert given_late(clock) == given_late(clock)
+        assert given_late(clock) != given_late(clock, age=12)
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(given_late(clock))
+
+    @pytest.mark.parametrize("age", [12.5, 0])
+    def test_is_not_equal_to_a_fresh_one(self, clock: FrozenDateTimeFactory, age: float) -> None:
+        """Whichever is asked, and also where the answer was had this very moment."""
+        fresh = execute(vendors("grok"), ExecuteConfig(), lambda _: "a cat")
+        stale = given_late(clock, age)
+        assert (fresh.response, fresh.provider) == (stale.response, stale.provider)
+        assert fresh != stale
+        assert stale != fresh
+        assert stale != "a cat"
+
+    @pytest.mark.parametrize(
+        "travel",
+        [lambda each: pickle.loads(pickle.dumps(each)), copy.copy, copy.deepcopy],
+        ids=["pickle", "copy", "deepcopy"],
+    )
+    def test_survives_a_journey(
+        self,
+        travel: Callable[[ExecuteResult[object]], ExecuteResult[object]],
+        clock: FrozenDateTimeFactory,
+    ) -> None:
+        """It is as old as it was, and has its story."""
+        result = given_late(clock)
+        clock.tick(5)
+        arrived = travel(result)
+        assert arrived == result
+        assert (repr(arrived), arrived.age, arrived.is_stale) == (repr(result), 12.5, True)
+        assert [(each.provider, str(each.error)) for each in arrived.attempts] == [("gemini", "down")]
+
+    def test_travels_with_stand_ins_where_it_must(self, clock: FrozenDateTimeFactory) -> None:
+        """An error that cannot travel does not keep an old answer from travelling either."""
+        result = given_late(clock, error=KeywordOnlyError("slow down", status_code=429))
+        arrived = pickle.loads(pickle.dumps(result))
+        assert arrived.is_stale
         assert isinstance(arrived.attempts[0].error, StandInError)

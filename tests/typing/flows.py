@@ -8,6 +8,7 @@ refused stands in lines that are told to ignore an error: a checker that finds n
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 from collections import deque
@@ -38,6 +39,7 @@ from fallback_exec import (
     Provider,
     ProviderFailedError,
     RoundRobinIndex,
+    StaleIfError,
     StandInError,
     Strategy,
     execute,
@@ -262,6 +264,22 @@ class ThreeMethods(CooldownTracker):
 assert_type(ThreeMethods().acquire("grok", force=True), Permit | Cooling)
 ExecuteConfig(cooldown=ThreeMethods())
 
+# Old answers: of one type, by whatever key; the provider's class flows through as it does in `execute()`.
+
+pictures: StaleIfError[Picture] = StaleIfError(ttl=300, copy=copy.deepcopy)
+old_or_new = pictures.execute(
+    ("a cat", 5), plain, config, lambda provider: provider.draw("a cat"), deadline=5
+)
+assert_type(old_or_new, ExecuteResult[Picture])
+assert_type(old_or_new.response, Picture)
+assert_type(old_or_new.is_stale, bool)
+assert_type(old_or_new.age, float)
+assert_type(drawn.is_stale, bool)
+texts = StaleIfError[str](timedelta(minutes=5), maxsize=10, copy=str)
+assert_type(texts.execute("key", [FrozenData("grok")], config, FrozenData.describe), ExecuteResult[str])
+texts.forget(("any", "key"))
+texts.clear()
+
 # What must be refused.
 
 execute([Nameless()], config, lambda each: each)  # type: ignore[type-var]
@@ -280,3 +298,13 @@ ExecuteConfig().strategy = Strategy.FALLBACK  # type: ignore[misc]
 Deadline("5")  # type: ignore[arg-type]
 deadline.cancelled = True  # type: ignore[misc]
 NamedProvider(5, Client())  # type: ignore[arg-type]
+texts.execute("key", plain, config, draw)  # type: ignore[arg-type]
+texts.execute(["key"], [FrozenData("grok")], config, FrozenData.describe)  # type: ignore[arg-type]
+texts.execute("key", [FrozenData("grok")], config, FrozenData.describe, 5)  # type: ignore[call-arg]
+texts.execute("key", [Nameless()], config, str)  # type: ignore[type-var]
+texts.forget(["key"])  # type: ignore[arg-type]
+StaleIfError[str]("300")  # type: ignore[arg-type]
+StaleIfError[str](300, 10, str)  # type: ignore[call-arg]
+StaleIfError[str](300, copy=len)  # type: ignore[arg-type]
+old_or_new.is_stale = False  # type: ignore[misc]
+old_or_new.age = 0.0  # type: ignore[misc]
