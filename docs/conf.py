@@ -31,6 +31,7 @@ napoleon_use_ivar = True
 nitpick_ignore = [
     # Of the standard library and of pybreaker. Their inventories are on the web; the build needs no network.
     ("py:class", "collections.abc.Callable"),
+    ("py:class", "collections.abc.Hashable"),
     ("py:class", "collections.abc.Mapping"),
     ("py:class", "collections.abc.Sequence"),
     ("py:class", "datetime.datetime"),
@@ -43,6 +44,8 @@ nitpick_ignore = [
     ("py:class", "fallback_exec.execution.T"),
     ("py:class", "fallback_exec.providers.ClientT"),
     ("py:class", "fallback_exec.results.T"),
+    ("py:class", "fallback_exec.stale.P"),
+    ("py:class", "fallback_exec.stale.T"),
 ]
 
 
