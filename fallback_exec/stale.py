@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import inspect
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, NoReturn, TypeVar
@@ -58,9 +57,7 @@ class StaleIfError(Generic[T]):
     def __init__(self, ttl: Seconds, maxsize: int = 1024, *, copy: Callable[[T], T] | None = None) -> None:
         self._ttl = _checks.positive_seconds("ttl", ttl)
         self._maxsize = _checks.whole("maxsize", maxsize)
-        if copy is not None and (not callable(copy) or inspect.iscoroutinefunction(copy)):
-            raise InvalidConfigError("copy", copy, "must be a plain function of an answer, or None")
-        self._copy = copy
+        self._copy = None if copy is None else _checks.function("copy", copy)
         self._answers: _Answers[T] = _Answers(self._ttl, self._maxsize)
 
     def execute(
@@ -145,7 +142,7 @@ class StaleIfError(Generic[T]):
             facts = result.provider, result.latency, result.attempt_num, result.was_terminus
             self._answers.put(key, _Answer(response, *facts, number, freshness))
         except Exception as failure:
-            _log.emit(config.logger, _log.NOT_REMEMBERED, result.provider, failure)
+            config._route.log.emit(_log.NOT_REMEMBERED, result.provider, failure)
             _let_go(failure)
 
     def _stand_in(
@@ -159,10 +156,10 @@ class StaleIfError(Generic[T]):
             answer, age = found
             response = answer.response if self._copy is None else self._copy(answer.response)
         except Exception as failure:
-            _log.emit(config.logger, _log.NOT_SERVED, failure)
+            config._route.log.emit(_log.NOT_SERVED, failure)
             _let_go(failure)
             return None
-        _log.emit(config.logger, _log.SERVING_STALE, answer.provider, age, error)
+        config._route.log.emit(_log.SERVING_STALE, answer.provider, age, error)
         return StaleResult(
             response,
             answer.provider,

@@ -33,6 +33,7 @@ from fallback_exec import (
     ProviderFailedError,
     StaleIfError,
     Strategy,
+    Verdict,
     _forks,
 )
 from helpers import (
@@ -124,7 +125,7 @@ class TestSettings:
 
     def test_copy_must_be_callable(self) -> None:
         """Anything else is refused, with its name and value."""
-        with pytest.raises(InvalidConfigError, match=r"copy must be a plain function .*'deep'") as caught:
+        with pytest.raises(InvalidConfigError, match="copy must be callable, got 'deep'") as caught:
             StaleIfError(TTL, copy="deep")  # type: ignore[arg-type]  # on purpose
         assert caught.value.setting == "copy"
 
@@ -270,6 +271,14 @@ class TestStaleAnswer:
         result = stale.execute("key", vendors("gemini"), SILENT, fail, deadline=Deadline(-1))
         assert (result.response, result.is_stale, result.attempts) == ("a cat", True, ())
 
+    def test_stands_in_for_answers_that_are_rejected(self, stale: StaleIfError[Any]) -> None:
+        """What was not accepted is no good answer: it is neither given nor remembered."""
+        config = ExecuteConfig(strategy="fallback", logger=SILENT.logger, accept=lambda answer: answer != "")
+        result = remember(stale, "key", "", config)
+        assert (result.response, result.is_stale) == ("a cat", True)
+        assert [each.outcome for each in result.attempts] == ["rejected"]
+        assert answer_to(stale, "key") == "a cat"
+
     def test_is_given_again(self, stale: StaleIfError[Any], clock: FrozenDateTimeFactory) -> None:
         """Giving it neither uses it up nor makes it younger."""
         first = ask(stale, "key")
@@ -376,17 +385,13 @@ class TestWhatIsNotCoveredUp:
         with pytest.raises(ExecutionCancelledError):
             stale.execute("key", vendors("grok"), SILENT, fail, deadline=deadline)
 
-    def test_an_aborted_chain(self, stale: StaleIfError[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-        """A mistake of the caller's own is told to the caller, as the object that it is."""
-        error = ProviderFailedError("bad request", provider="grok", aborted=True)
-
-        def execute(*_: object, **__: object) -> object:
-            raise error
-
-        monkeypatch.setattr(fallback_exec.stale, "execute", execute)
+    @pytest.mark.parametrize("verdict", [Verdict.abort(), Verdict.abort(counted=True)])
+    def test_an_aborted_chain(self, stale: StaleIfError[Any], verdict: Verdict) -> None:
+        """A mistake of the caller's own is told to the caller."""
+        config = ExecuteConfig(strategy="fallback", logger=SILENT.logger, classify=lambda _: verdict)
         with pytest.raises(ProviderFailedError) as caught:
-            ask(stale, "key")
-        assert caught.value is error
+            ask(stale, "key", config)
+        assert caught.value.aborted
 
     def test_no_providers(self, stale: StaleIfError[Any]) -> None:
         """An empty chain is a mistake, not an outage."""
@@ -791,6 +796,17 @@ class TestLog:
         assert {"serving", "answer", "stale"} <= {text.split()[0] for text in texts}
         assert [text for text in texts if "alice" in text or "secret" in text] == []
 
+    def test_has_no_credentials(self) -> None:
+        """What the chain's error quotes is masked as in all texts, by the function of the config."""
+        records = Records()
+        stale: StaleIfError[Any] = StaleIfError(TTL)
+        remember(stale, "key", "a cat")
+        config = ExecuteConfig(
+            logger=logger_with(records), redact=lambda text: text.replace("mistral", "[masked]")
+        )
+        stale.execute("key", vendors("mistral"), config, fail)
+        assert fields_of(records.kept[-1])["error"] == "primary provider [masked] failed: [masked] is down"
+
     def test_that_is_broken_hides_no_answer(self) -> None:
         """A handler that raises changes nothing."""
 
@@ -1009,6 +1025,24 @@ class TestThreads:
 
         results = in_threads(4, lambda _: stale.execute("key", vendors("grok"), SILENT, fn))
         assert [result.response for result in results] == ["a cat"] * 4
+
+    @pytest.mark.usefixtures("fast_switching")
+    def test_lose_no_answer(self) -> None:
+        """Whatever all of them do at once, each finds each answer of its own that it has not forgotten."""
+        rounds, count = 200, 8
+        stale: StaleIfError[Any] = StaleIfError(TTL, maxsize=rounds * count)
+
+        def work(number: int) -> list[object]:
+            for step in range(rounds):
+                remember(stale, (number, step), (number, step))
+                if step % 10 == 0:
+                    stale.forget((number, step))
+            return [answer_to(stale, (number, step)) for step in range(rounds)]
+
+        found = in_threads(count, work)
+        assert found == [
+            [None if step % 10 == 0 else (number, step) for step in range(rounds)] for number in range(count)
+        ]
 
     @pytest.mark.usefixtures("fast_switching")
     def test_do_not_break_the_cache(self) -> None:
