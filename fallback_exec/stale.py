@@ -269,7 +269,8 @@ class _Answers(Generic[T]):
             self._numbers += 1
             return self._numbers
 
-    # What leaves the cache is kept in a list until the lock is released: its finalizers are the user's code.
+    # What leaves the cache is held by a local variable until the lock is released: its finalizers are the
+    # user's code.
 
     def put(self, key: Hashable, answer: _Answer[T]) -> None:
         """Remember an answer, unless one that was had later is there, whose copy was made sooner."""
@@ -278,7 +279,6 @@ class _Answers(Generic[T]):
             cache = self._taken_locked(gone)
             known = cache.get(key)
             if known is None or known.number < answer.number:
-                gone.append(known)
                 while known is None and len(cache) >= self._maxsize:
                     gone.append(cache.popitem())
                 cache[key] = answer

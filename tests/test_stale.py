@@ -607,6 +607,13 @@ class TestBound:
         remember(stale, 3, 3)
         assert [answer_to(stale, number) for number in range(4)] == [0, 1, None, 3]
 
+    def test_drops_nobody_for_a_key_that_is_there(self) -> None:
+        """Another answer for a key takes no more room."""
+        stale: StaleIfError[int] = StaleIfError(TTL, maxsize=2)
+        for number in (0, 1, 1):
+            remember(stale, number, number)
+        assert [answer_to(stale, number) for number in range(2)] == [0, 1]
+
     def test_of_one_remembers_one(self) -> None:
         """The least there is."""
         stale: StaleIfError[str] = StaleIfError(TTL, 1)
@@ -1186,15 +1193,44 @@ class TestReentrance:
         assert len(shown) == 1
 
     @pytest.mark.usefixtures("no_collector")
-    def test_of_finalizers_of_what_is_too_old_is_outside_the_lock(self, clock: FrozenDateTimeFactory) -> None:
-        """Nor does time free anything under the lock, whichever way the clock was set."""
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda stale: remember(stale, "other", "a dog"),
+            lambda stale: answer_to(stale, "other"),
+            lambda stale: stale.forget("other"),
+            repr,
+        ],
+        ids=["remember", "ask", "forget", "repr"],
+    )
+    def test_of_finalizers_of_what_is_too_old_is_outside_the_lock(
+        self, clock: FrozenDateTimeFactory, use: Callable[[StaleIfError[Any]], object]
+    ) -> None:
+        """Nor does time free anything under the lock."""
         shown: list[str] = []
 
         class Client:
             def __del__(self) -> None:
                 shown.append(in_thread(lambda: repr(stale)))
 
-        stale: StaleIfError[Any] = StaleIfError(TTL, maxsize=2)
+        stale: StaleIfError[Any] = StaleIfError(TTL)
+        remember(stale, "key", Client())
+        clock.tick(TTL)
+        use(stale)
+        assert len(shown) == 1
+
+    @pytest.mark.usefixtures("no_collector")
+    def test_of_finalizers_is_outside_the_lock_however_the_clock_is_set(
+        self, clock: FrozenDateTimeFactory
+    ) -> None:
+        """What time would free, were it not for an answer from before the clock was set back."""
+        shown: list[str] = []
+
+        class Client:
+            def __del__(self) -> None:
+                shown.append(in_thread(lambda: repr(stale)))
+
+        stale: StaleIfError[Any] = StaleIfError(TTL)
         remember(stale, "late", "a dog")
         clock.tick(-100)
         remember(stale, "key", Client())
@@ -1327,7 +1363,8 @@ class StaleMachine(RuleBasedStateMachine):
 
     keys = st.sampled_from("abcd")
 
-    @initialize(maxsize=st.integers(1, 4), ttl=st.integers(1, 3 * 10**8))
+    # Few answers die young, or there would be nothing to tell apart.
+    @initialize(maxsize=st.integers(1, 4), ttl=st.sampled_from([300 * 10**6, 300 * 10**6, 10**5 + 1, 1]))
     def begin(self, maxsize: int, ttl: int) -> None:
         """Begin with nothing remembered; `ttl` is in microseconds."""
         self.freezer = freeze_time(START)
@@ -1358,6 +1395,7 @@ class StaleMachine(RuleBasedStateMachine):
         while len(self.model) >= self.maxsize:
             self.model.popitem(last=False)
         self.model[key] = answer, self.now
+        self._show()
 
     @rule(key=keys, fails_by_deadline=st.booleans())
     def fail(self, key: str, fails_by_deadline: bool) -> None:
@@ -1385,7 +1423,7 @@ class StaleMachine(RuleBasedStateMachine):
         with pytest.raises(ExecutionCancelledError):
             self.stale.execute(key, vendors("grok"), SILENT, fail, deadline=deadline)
 
-    @rule(microseconds=st.integers(0, 4 * 10**8))
+    @rule(microseconds=st.integers(0, 50 * 10**6))
     def tick(self, microseconds: int) -> None:
         """Time passes."""
         self._pass(microseconds)
@@ -1402,14 +1440,15 @@ class StaleMachine(RuleBasedStateMachine):
         self.stale.forget(key)
         self.model.pop(key, None)
 
-    @rule()
-    def clear(self) -> None:
-        """All are gone."""
-        self.stale.clear()
-        self.model.clear()
+    @rule(is_meant=st.sampled_from([False, False, False, True]))
+    def clear(self, is_meant: bool) -> None:
+        """All are gone, now and then."""
+        if is_meant:
+            self.stale.clear()
+            self.model.clear()
+        self._show()
 
-    @rule()
-    def show(self) -> None:
+    def _show(self) -> None:
         """It shows as many answers as the dict has."""
         assert repr(self.stale).startswith(f"<StaleIfError of {len(self.model)} answers")
 
