@@ -56,7 +56,7 @@ from fallback_exec import _clock
 from fallback_exec._clock import Countdown
 from fallback_exec._text import Redact, error_text
 from fallback_exec.cooldown.settings import Rules
-from fallback_exec.cooldown.tracker import Cooling, Permit
+from fallback_exec.cooldown.tracker import NO_PERMIT, Cooling, Permit
 
 
 class Closed(Permit):
@@ -204,9 +204,15 @@ class AttemptPermit(Permit):
         """Tell of a probe's success, and return a permit of the era that follows, which holds no probe."""
         if self.lease is None:
             return self
-        is_stale = self._memory.era is not self._era
-        self.success()
-        return self if is_stale else BegunPermit(self._memory.bystander())
+        try:
+            era = self._spend()
+            follower = self._memory.begin(era)
+            if follower is not None:
+                return BegunPermit(follower)
+            self._era = era  # stale, and not spent: what a vendor says of its cooldown may yet be heard
+            return self
+        finally:
+            self.lease = None
 
     def _spend(self) -> Open | HalfOpen | None:
         """Return the era the first time, None ever after: one permit, one outcome."""
@@ -226,19 +232,24 @@ class BegunPermit(Permit):
 
     def success(self) -> None:
         """Tell nobody: one attempt is one success."""
-        self.release()
+        self._spend()
 
     def failure(self, error: Exception) -> bool:
         """Count a failure."""
-        return self._permit.failure(error)
+        return self._spend().failure(error)
 
     def cool_down(self, error: Exception, seconds: float | None) -> bool:
         """Open now."""
-        return self._permit.cool_down(error, seconds)
+        return self._spend().cool_down(error, seconds)
 
     def release(self) -> None:
         """Nothing was held, but the era."""
-        self._permit.release()
+        self._spend()
+
+    def _spend(self) -> Permit:
+        """Return the permit the first time: that of a closed era, which all share, takes any number."""
+        permit, self._permit = self._permit, NO_PERMIT
+        return permit
 
 
 @attrs.define
@@ -533,10 +544,18 @@ class Memory(CircuitMemoryStorage):
             self._opening = None
         return opening
 
-    def bystander(self) -> Permit:
-        """Return a permit of the present era that holds no probe."""
-        era = self.era
-        return era if isinstance(era, Closed) else AttemptPermit(self, era, None, None)
+    def begin(self, era: Era | None) -> Permit | None:
+        """Take the success of a probe of that era.
+
+        Returns:
+            A permit of the era that follows, which may be the same one, or None where the probe was stale.
+        """
+        with self._lock:
+            if self.era is not era:
+                return None
+            self.succeed(era)
+            follower = self.era
+            return follower if isinstance(follower, Closed) else AttemptPermit(self, follower, None, None)
 
     def reset(self) -> None:
         """Close the breaker."""
