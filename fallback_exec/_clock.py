@@ -62,10 +62,9 @@ class Countdown:
         self.span = (began, began)
         return 0.0
 
-    def reach(self, seconds: float) -> None:
-        """Move the end to `seconds` from now, unless it is later already."""
-        began, ends = self.span
-        self.span = (began, max(ends, later(now(), seconds)))
+    def outlasts(self, other: Countdown) -> bool:
+        """Return whether it ends later than the other one."""
+        return self.span[1] > other.span[1]
 
     def lengthen(self, factor: float) -> None:
         """Move the end so that the whole is `factor` times as long."""

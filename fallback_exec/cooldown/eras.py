@@ -40,7 +40,7 @@ import threading
 import weakref
 from random import Random
 from threading import get_ident
-from typing import Literal, TypeAlias, overload
+from typing import Literal, TypeAlias, TypeGuard, overload
 
 import attrs
 from pybreaker import (
@@ -187,13 +187,16 @@ class AttemptPermit(Permit):
 
     def cool_down(self, error: Exception, seconds: float | None) -> bool:
         """Tell that it is not, and for how long."""
-        era = self._spend()
+        era: Open | HalfOpen | None = None
         try:
+            era = self._spend()
             return self._memory.fail_for(era, error, seconds)
         finally:
             self.lease = None
-            if self.cooling is not None and isinstance(era, Open):
-                self.cooling = era.look()  # the end that is known now may be a later one
+            # The present era's end, for this permit may have moved that of a later era than its own.
+            running = self._memory.era
+            if era is not None and self.cooling is not None and isinstance(running, Open):
+                self.cooling = running.look() or self.cooling
 
     def release(self) -> None:
         """Give the probe back."""
@@ -260,6 +263,8 @@ class Opening:
         thread: Whose it is.
         seconds: How long the cooldown lasts.
         reopenings: How many failed probes in a row led to it.
+        cooling: The era whose end a vendor moves, where it is known to be cooling.
+        is_vendors: Whether, of a cooldown that runs, only a later end is wanted.
         countdown: Once it is made, its countdown.
         has_begun: Whether it began a cooldown, and did not only move the end of one.
     """
@@ -267,6 +272,8 @@ class Opening:
     thread: int
     seconds: float
     reopenings: int
+    cooling: Open | None = None
+    is_vendors: bool = False
     countdown: Countdown | None = None
     has_begun: bool = False
 
@@ -385,8 +392,12 @@ class Memory(CircuitMemoryStorage):
         opening = self._opening
         if opening is None or opening.thread != get_ident():  # by hand
             opening = Opening(get_ident(), self._rules.reset_timeout, era.reopenings)
-        if isinstance(era, Open) and era.look():
-            era.countdown = opening.countdown = Countdown(opening.seconds)
+        if isinstance(era, Open) and (era is opening.cooling or era.look()):
+            countdown = Countdown(opening.seconds)
+            if not opening.is_vendors or countdown.outlasts(era.countdown):
+                # Another one: who looks at the old one at this moment cannot undo the move, and jitter
+                # that is about to be added does not lengthen what a vendor or a hand has set.
+                era.countdown = opening.countdown = countdown
         else:
             opened = Open(opening.seconds, opening.reopenings)
             opening.countdown = opened.countdown
@@ -495,7 +506,8 @@ class Memory(CircuitMemoryStorage):
                 return None
             self.breaker.half_open()
         reopenings = 0 if isinstance(era, Closed) else era.reopenings + 1
-        opening = self._opening = Opening(get_ident(), self._rules.cooldown(reopenings), reopenings)
+        opening = Opening(get_ident(), self._rules.cooldown(reopenings), reopenings)
+        self._opening = opening
         try:
             return opening if feed_failure(self.breaker) else None
         finally:
@@ -508,41 +520,44 @@ class Memory(CircuitMemoryStorage):
             True when it started a cooldown.
         """
         text = error_text(error, self._redact)
+        jitter = self._draw() if seconds is None and self._can_open(era) else 1.0
         with self._lock:
+            if self._can_open(era):
+                self.last_error = text
+                reopenings = 0 if isinstance(era, Closed) else era.reopenings + 1
+                self.increment_counter()
+                length = self._rules.cooldown(reopenings) * jitter if seconds is None else seconds
+                opening = Opening(get_ident(), length, reopenings, is_vendors=True)
+                self._open_locked(opening)
+                return opening.has_begun
             running = self.era
-            if isinstance(running, Open) and running.look():
+            if era is not None and isinstance(running, Open) and running.look():
                 if era is running:
                     self.last_error = text
-                # A hand that sets another end at this moment, by the breaker, is before us or after us.
-                if era is not None and seconds is not None:
-                    running.countdown.reach(seconds)
-                return False
-            if era is None or running is not era:
-                return False
-            self.last_error = text
-            reopenings = 0 if isinstance(era, Closed) else era.reopenings + 1
-            self.increment_counter()
-            length = self._rules.cooldown(reopenings) if seconds is None else seconds
-            opening = self._open_locked(length, reopenings)
-        if seconds is None:
-            self._add_jitter(opening)
-        return opening.has_begun
+                if seconds is not None:
+                    end = Opening(get_ident(), seconds, running.reopenings, cooling=running, is_vendors=True)
+                    self._open_locked(end)
+            return False
+
+    def _can_open(self, era: Era | None) -> TypeGuard[Era]:
+        """Return whether the outcome of an attempt of that era is neither stale nor within a cooldown."""
+        return era is not None and self.era is era and not (isinstance(era, Open) and era.look())
 
     def cool_down(self, seconds: float | None) -> None:
         """Begin a cooldown of that many seconds, or set the end of the one that runs."""
         with self._lock:
             length = self._rules.reset_timeout if seconds is None else seconds
-            opening = self._open_locked(length, self.era.reopenings)
+            opening = Opening(get_ident(), length, self.era.reopenings)
+            self._open_locked(opening)
         if seconds is None:
             self._add_jitter(opening)
 
-    def _open_locked(self, seconds: float, reopenings: int) -> Opening:
-        opening = self._opening = Opening(get_ident(), seconds, reopenings)
+    def _open_locked(self, opening: Opening) -> None:
+        self._opening = opening
         try:
             self.breaker.open()
         finally:
             self._opening = None
-        return opening
 
     def begin(self, era: Era | None) -> Permit | None:
         """Take the success of a probe of that era.
@@ -569,7 +584,11 @@ class Memory(CircuitMemoryStorage):
         meanwhile replaces the countdown, and this one is nobody's.
         """
         if self._rules.jitter and opening.countdown is not None:
-            opening.countdown.lengthen(1.0 + self._rules.jitter * self._random.random())
+            opening.countdown.lengthen(self._draw())
+
+    def _draw(self) -> float:
+        """Return how many times as long as without jitter a cooldown is to be."""
+        return 1.0 + self._rules.jitter * self._random.random() if self._rules.jitter else 1.0
 
 
 class _FedError(Exception):
