@@ -507,11 +507,12 @@ class Memory(CircuitMemoryStorage):
             self.breaker.half_open()
         reopenings = 0 if isinstance(era, Closed) else era.reopenings + 1
         opening = Opening(get_ident(), self._rules.cooldown(reopenings), reopenings)
-        self._opening = opening
+        # A finalizer that comes back here meanwhile and opens, too, must not make this opening a hand's.
+        outer, self._opening = self._opening, opening
         try:
             return opening if feed_failure(self.breaker) else None
         finally:
-            self._opening = None
+            self._opening = outer
 
     def fail_for(self, era: Era | None, error: Exception, seconds: float | None) -> bool:
         """Take the failure of an attempt of that era, which says: for how long, None: for as long as usual.
@@ -553,11 +554,11 @@ class Memory(CircuitMemoryStorage):
             self._add_jitter(opening)
 
     def _open_locked(self, opening: Opening) -> None:
-        self._opening = opening
+        outer, self._opening = self._opening, opening
         try:
             self.breaker.open()
         finally:
-            self._opening = None
+            self._opening = outer
 
     def begin(self, era: Era | None) -> Permit | None:
         """Take the success of a probe of that era.
