@@ -527,7 +527,9 @@ class Memory(CircuitMemoryStorage):
                 self.last_error = text
                 reopenings = 0 if isinstance(era, Closed) else era.reopenings + 1
                 self.increment_counter()
-                length = self._rules.cooldown(reopenings) * jitter if seconds is None else seconds
+                # Jitter is added to what the clock resolves, as to any other cooldown.
+                own = round(self._rules.cooldown(reopenings), 6) * jitter
+                length = own if seconds is None else seconds
                 opening = Opening(get_ident(), length, reopenings, is_vendors=True)
                 self._open_locked(opening)
                 return opening.has_begun
@@ -560,18 +562,21 @@ class Memory(CircuitMemoryStorage):
         finally:
             self._opening = outer
 
-    def begin(self, era: Era | None) -> Permit | None:
+    def begin(self, era: Open | HalfOpen | None) -> Permit | None:
         """Take the success of a probe of that era.
 
         Returns:
             A permit of the era that follows, which may be the same one, or None where the probe was stale.
         """
         with self._lock:
-            if self.era is not era:
+            if era is None or self.era is not era:
                 return None
             self.succeed(era)
             follower = self.era
-            return follower if isinstance(follower, Closed) else AttemptPermit(self, follower, None, None)
+            if isinstance(follower, Closed):
+                return follower
+            # One that a hand has opened meanwhile is not what follows: what comes after the success is stale.
+            return AttemptPermit(self, era if isinstance(follower, Open) else follower, None, None)
 
     def reset(self) -> None:
         """Close the breaker."""
