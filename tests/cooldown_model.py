@@ -51,6 +51,11 @@ class Stretch:
     length: int
     was_seen_over: bool = False
 
+    @property
+    def ends(self) -> int:
+        """When it ends, as far as was seen. This is not a look."""
+        return self.began + self.length
+
     def left(self, now: int) -> int:
         """Look at it, and return what is left.
 
@@ -58,7 +63,7 @@ class Stretch:
         from this look it lasts its full length at worst. What has been seen to be over stays over.
         """
         self.began = min(self.began, now)
-        left = max(0, self.began + self.length - now)
+        left = max(0, self.ends - now)
         self.was_seen_over = self.was_seen_over or left == 0
         return 0 if self.was_seen_over else left
 
@@ -72,6 +77,7 @@ class ModelPermit:
         cooling: What is left of the cooldown that it was forced through; None where it was let through.
         is_shared: Whether the provider was closed. All attempts share such a permit.
         lease: For a probe, how long it is waited for.
+        has_begun: Whether its attempt has counted as a success already.
         is_spent: Whether it has taken its one outcome.
     """
 
@@ -79,6 +85,7 @@ class ModelPermit:
     cooling: int | None = None
     is_shared: bool = False
     lease: Stretch | None = None
+    has_begun: bool = False
     is_spent: bool = False
 
 
@@ -154,8 +161,8 @@ class ModelProvider:
         return self.probe
 
     def succeed(self, permit: ModelPermit) -> None:
-        """Take a success: the first row of the table."""
-        if self._takes(permit):
+        """Take a success: the first row of the table. One attempt is one success."""
+        if self._takes(permit) and not permit.has_begun:
             self.failures = 0
             if self.state == "open":
                 self.close()
@@ -182,6 +189,45 @@ class ModelProvider:
                 self._open(now, self._with_jitter(self.settings.length(self.reopenings)))
         self.release(permit)
         return started
+
+    def fail_for(self, permit: ModelPermit, now: int, error: str, seconds: int | None) -> bool:
+        """Take a failure that says for how long to leave the provider alone, None: for as long as usual.
+
+        The second row, as if `fail_max` were reached. While a cooldown runs, seconds may move its end to a
+        later moment, whatever the era of the permit. Decided: that, too, is one of its outcomes; and what a
+        forced permit then tells is what is left of the cooldown that runs, if one does.
+        """
+        if permit.is_spent:
+            return False
+        is_cooling = self.cooldown is not None and self.cooldown.left(now) > 0
+        started = not is_cooling and self._takes(permit)
+        if self._takes(permit):
+            self.last_error = error
+        if started:
+            self.failures += 1
+            self.reopenings += self.state != "closed"
+            own = self.settings.length(self.reopenings)
+            self._open(now, self._with_jitter(own) if seconds is None else seconds)
+        elif self.cooldown is not None and is_cooling and seconds is not None:
+            # Decided: what is moved begins anew, as when a hand moves it. So a clock that steps back makes
+            # the vendor's seconds no longer than they are.
+            moved = Stretch(now, seconds)
+            self.cooldown = moved if moved.ends > self.cooldown.ends else self.cooldown
+        if permit.cooling is not None and self.cooldown is not None:
+            permit.cooling = self.cooldown.left(now) or permit.cooling
+        self.release(permit)
+        return started
+
+    def begin(self, permit: ModelPermit) -> ModelPermit:
+        """Take what a probe has begun to answer as its success; return the permit for the rest.
+
+        That belongs to the era that follows, and holds no probe. Any other permit is its own rest, and so is
+        that of a probe that is stale. Decided: a spent probe's is, too.
+        """
+        if permit.lease is None or not self._takes(permit):
+            return permit
+        self.succeed(permit)
+        return ModelPermit(self.era, has_begun=True)
 
     def release(self, permit: ModelPermit) -> None:
         """Take neither, which is also what is left of a permit that is dropped: the third row."""
@@ -300,7 +346,7 @@ class CooldownModel:
         for provider in (self.providers[name] for name in names if name in self.providers):
             running = provider.cooldown if provider.probe is None else provider.probe.lease
             if running is not None:
-                ends.append(running.began + running.length)
+                ends.append(running.ends)
         return ends
 
     def _forced(self, provider: ModelProvider) -> ModelPermit:

@@ -46,6 +46,7 @@ from fallback_exec import (
     NamedProvider,
     Permit,
     Strategy,
+    Verdict,
     execute,
 )
 
@@ -66,8 +67,10 @@ LIMITS: Final = (300 * SECOND, 40 * SECOND, 1_000_000 * SECOND)
 LEASES: Final = (10 * SECOND, SECOND // 3, 1)
 LENGTHS: Final = (10 * SECOND, SECOND // 3, 1, 5_000 * SECOND)
 
-# How an attempt ends, or the telling of it: a permit may also be dropped without a word.
-Ending: TypeAlias = Literal["failure", "success", "neither", "dropped"]
+# How an attempt ends, or the telling of it: a permit may also be dropped without a word, or told that the
+# answer has begun. A number is a failure that says for how many microseconds to leave the provider alone;
+# "cool down" says it without one.
+Ending: TypeAlias = Literal["failure", "success", "neither", "dropped", "begin", "cool down"] | int
 # How the clock moves, in microseconds: by so much, or to so much after a cooldown or a lease is over.
 Move: TypeAlias = tuple[Literal["by", "to an edge"], int]
 # An attempt of a chain: whose, what the clock does meanwhile, and how it ends.
@@ -94,7 +97,9 @@ SETTINGS: Final[dict[str, st.SearchStrategy[Any]]] = {
 
 # Where something stands more than once, that is its weight.
 names = st.sampled_from(NAMES)
-endings: st.SearchStrategy[Ending] = st.sampled_from(("failure", "success", "neither", "dropped", "failure"))
+ENDINGS: Final[tuple[Ending, ...]] = ("failure", "success", "neither", "dropped", "failure", "cool down")
+endings: st.SearchStrategy[Ending] = st.sampled_from((*ENDINGS, "begin", *LENGTHS[:2]))
+chain_endings: st.SearchStrategy[Ending] = st.sampled_from((*ENDINGS, *LENGTHS[2:]))
 moves = st.sampled_from((*EDGES, *EDGES, *STEPS))
 maybe_moves = st.sampled_from((*(STILL,) * 9, *EDGES, *EDGES, *EDGES, *STEPS))
 
@@ -123,13 +128,19 @@ def is_exactly(seconds: float | None, microseconds: int | None) -> bool:
     return round(seconds * SECOND) == microseconds and (seconds > 0.0) is (microseconds > 0)
 
 
+class DownError(ConnectionError):
+    """What attempts fail with, and what it means."""
+
+    verdict = Verdict.failure()
+
+
 class Interrupted(BaseException):
     """What ends an attempt without being anybody's failure."""
 
 
 @dataclass(eq=False)
 class Held:
-    """A permit that somebody holds, spent or not, and the model's."""
+    """A permit that somebody holds, spent or not, and the model's. What begins changes both."""
 
     name: str
     real: Permit
@@ -202,7 +213,12 @@ class CooldownMachine(RuleBasedStateMachine):
         )
         everyone_s = ModelSettings(**drawn)
         self.model = CooldownModel(everyone_s, {NAMES[-1]: replace(everyone_s, **own)}, Random(chance))
-        self.config = ExecuteConfig(strategy=Strategy.FALLBACK, cooldown=self.tracker, logger=SILENT)
+        self.config = ExecuteConfig(
+            strategy=Strategy.FALLBACK,
+            cooldown=self.tracker,
+            logger=SILENT,
+            classify=lambda error: error.verdict if isinstance(error, DownError) else Verdict.neutral(),
+        )
 
     # Attempts.
 
@@ -241,7 +257,7 @@ class CooldownMachine(RuleBasedStateMachine):
         move=maybe_moves,
         shared=st.booleans(),
         age=st.sampled_from((0, 1, 2, 0, 3, 5)),
-        told=st.lists(endings, min_size=1, max_size=2),
+        told=st.lists(endings, min_size=1, max_size=3),
     )
     def settle(self, move: Move, shared: bool, age: int, told: list[Ending]) -> None:
         """The first outcome of a permit counts, in the permit's era.
@@ -284,9 +300,26 @@ class CooldownMachine(RuleBasedStateMachine):
         elif ending == "neither":
             held.real.release()
             provider.release(held.expected)
-        else:
+        elif ending == "dropped":
             self.held.remove(held)
             provider.release(held.expected)
+        elif ending == "begin":
+            begun = provider.begin(held.expected)
+            real = held.real.begin()
+            assert (real is held.real) is (begun is held.expected)
+            held.real, held.expected = real, begun
+        else:
+            self.tell_to_cool_down(held, None if ending == "cool down" else ending)
+
+    def tell_to_cool_down(self, held: Held, microseconds: int | None) -> None:
+        """Tell both permits of a failure that says to leave the provider alone, perhaps for how long."""
+        error = self.new_error()
+        started = held.real.cool_down(error, None if microseconds is None else microseconds / SECOND)
+        provider = self.model.providers[held.name]
+        assert started is provider.fail_for(held.expected, self.model.now, str(error), microseconds)
+        self.started[held.name] += started
+        cooling = held.real.cooling
+        assert is_exactly(None if cooling is None else cooling.cooldown_remaining, held.expected.cooling)
 
     @rule(move=maybe_moves, name=names, succeeds=st.sampled_from((False, True, False)))
     def record(self, move: Move, name: str, succeeds: bool) -> None:
@@ -301,7 +334,9 @@ class CooldownMachine(RuleBasedStateMachine):
             assert started is self.model.record_failure(name, str(error))
             self.started[name] += started
 
-    @rule(move=maybe_moves, chain=st.lists(st.tuples(names, maybe_moves, endings), min_size=1, max_size=3))
+    @rule(
+        move=maybe_moves, chain=st.lists(st.tuples(names, maybe_moves, chain_endings), min_size=1, max_size=3)
+    )
     def run_a_chain(self, move: Move, chain: list[Plan]) -> None:
         """What `execute()` knows of a cooldown without asking is what it would have been told."""
         self.move(move, chain[0][0])
@@ -345,24 +380,38 @@ class CooldownMachine(RuleBasedStateMachine):
             error: BaseException | None = None
             if ending == "success":
                 provider.succeed(permit)
-            elif ending == "failure":
-                error = self.new_error()
-                if name in EXEMPT_PROVIDERS:
-                    provider.release(permit)
-                elif provider.fail(permit, self.model.now, str(error)):
-                    self.started[name] += 1
-                    cooling = provider.cooling(self.model.now)
-            else:
+            elif ending in {"neither", "dropped"}:
                 error = Interrupted()
                 provider.release(permit)
-            story.append((name, ending, cooling))
+            else:
+                error = self.new_error(ending)
+                if name in EXEMPT_PROVIDERS:
+                    provider.release(permit)
+                else:
+                    started = self.fail_as_the_verdict_says(provider, permit, error)
+                    self.started[name] += started
+                    cooling = provider.cooling(self.model.now) if started else permit.cooling
+            story.append((name, "success" if error is None else "failure", cooling))
             yield error
             if not isinstance(error, Exception):
                 return
 
-    def new_error(self) -> Exception:
-        """Return an error that no other is like."""
-        return ConnectionError(f"failure {next(self.numbers)}")
+    def fail_as_the_verdict_says(
+        self, provider: ModelProvider, permit: ModelPermit, error: DownError
+    ) -> bool:
+        """Tell the model's permit of a failure as `execute()` tells the real one."""
+        if error.verdict.kind == "failure":
+            return provider.fail(permit, self.model.now, str(error))
+        seconds = error.verdict.seconds
+        microseconds = None if seconds is None else round(seconds * SECOND)
+        return provider.fail_for(permit, self.model.now, str(error), microseconds)
+
+    def new_error(self, ending: Ending = "failure") -> DownError:
+        """Return an error that no other is like, and that means what the ending says."""
+        error = DownError(f"failure {next(self.numbers)}")
+        if ending != "failure":
+            error.verdict = Verdict.cool_down(ending / SECOND if isinstance(ending, int) else None)
+        return error
 
     # Time.
 
