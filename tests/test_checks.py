@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -110,6 +111,78 @@ class TestSeconds:
     def test_is_not_anything_else(self, value: object) -> None:
         """The text says what will do."""
         assert "must be a finite number of seconds or a timedelta, got" in refusal(_checks.seconds, value)
+
+
+class TestAnySeconds:
+    """A duration of whatever length."""
+
+    @pytest.mark.parametrize(
+        "value",
+        [0, -5, 1.5, Fraction(1, 2), math.inf, -math.inf, timedelta(days=-1), timedelta.max],
+        ids=repr,
+    )
+    def test_is_a_float_of_seconds(self, value: Any) -> None:
+        """The infinities are taken as well."""
+        expected = value.total_seconds() if isinstance(value, timedelta) else float(value)
+        number = _checks.any_seconds("setting", value)
+        assert (type(number), number) == (float, expected)
+
+    def test_may_be_nan(self) -> None:
+        """Who asks decides what that means."""
+        assert math.isnan(_checks.any_seconds("setting", math.nan))
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_is_the_largest_float_where_no_float_is_as_large(self, sign: int) -> None:
+        """And finite, so that it is told from infinity; the sign is kept."""
+        for value in (sign * 10**400, Fraction(sign * 10**400)):
+            number = _checks.any_seconds("setting", value)
+            assert (type(number), number) == (float, sign * sys.float_info.max)
+
+    @pytest.mark.parametrize(
+        "value", [None, True, False, "5", "", b"5", [], {}, 5j, object, Decimal(5)], ids=repr
+    )
+    def test_is_not_anything_else(self, value: object) -> None:
+        """The text says what will do."""
+        assert "must be a number of seconds or a timedelta, got" in refusal(_checks.any_seconds, value)
+
+    @pytest.mark.parametrize("fails", [ValueError, OverflowError, ZeroDivisionError], ids=repr)
+    def test_a_number_of_the_users_class_that_raises_is_none(self, fails: type[Exception]) -> None:
+        """Whatever it raises when it is made a float, or is compared."""
+
+        class Broken(Fraction):
+            def __float__(self) -> float:
+                raise fails
+
+            def __gt__(self, other: object) -> bool:
+                raise fails
+
+        with pytest.raises(InvalidConfigError, match="setting must be a number of seconds or a timedelta"):
+            _checks.any_seconds("setting", Broken(5))
+
+
+class TestFunction:
+    """Something to call."""
+
+    def test_is_the_very_object(self) -> None:
+        """A function, a method, a class, and an object that can be called."""
+
+        class Caller:
+            def __call__(self) -> None: ...
+
+        for value in (len, lambda: None, "".join, str, Caller()):
+            assert _checks.function("setting", value) is value
+
+    @pytest.mark.parametrize("value", [None, 5, "len", [], ()], ids=repr)
+    def test_is_not_anything_else(self, value: object) -> None:
+        """What cannot be called is refused."""
+        assert "must be callable, got" in refusal(_checks.function, value)
+
+    def test_is_no_coroutine_function(self) -> None:
+        """Nobody would await what it returns."""
+
+        async def later() -> None: ...
+
+        assert "must be a plain function, not a coroutine function" in refusal(_checks.function, later)
 
 
 class TestPositiveSeconds:

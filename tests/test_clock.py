@@ -127,6 +127,13 @@ class TestCountdown:
         """Nothing, or less, leaves nothing, and never less than that."""
         assert Countdown(length).remaining() == 0.0
 
+    @pytest.mark.parametrize("other", [19.999999, 20.0, 20.000001])
+    def test_outlasts_another_that_ends_earlier(self, clock: FrozenDateTimeFactory, other: float) -> None:
+        """Whenever they began; one that ends at the same moment does not."""
+        countdown = Countdown(30.0)
+        clock.tick(10)
+        assert countdown.outlasts(Countdown(other)) is (other < 20.0)
+
     def test_that_another_thread_moves_back_meanwhile_still_runs(self, clock: FrozenDateTimeFactory) -> None:
         """When the clock steps back and another thread looks, in the middle of a look, nothing ends early."""
 

@@ -207,8 +207,38 @@ class TestPermit:
         """Without a tracker there is a permit for everything, which may be told anything."""
         NO_PERMIT.success()
         NO_PERMIT.release()
-        assert NO_PERMIT.failure(DOWN) is False
+        assert NO_PERMIT.failure(DOWN) is NO_PERMIT.cool_down(DOWN, 5.0) is False
+        assert NO_PERMIT.begin() is NO_PERMIT
         assert NO_PERMIT.cooling is None
+
+    def test_passes_a_cool_down_on_as_a_failure(self) -> None:
+        """The three methods have no word for a length: the tracker is told once, and its word holds."""
+        tracker = ThreeMethodTracker(opens={"grok": 30.0})
+        permit = permit_of(tracker)
+        assert [permit.cool_down(DOWN, 5.0), permit.cool_down(DOWN, None), permit.failure(DOWN)] == [
+            True,
+            False,
+            False,
+        ]
+        assert tracker.calls("record_failure") == [("record_failure", "grok", DOWN)]
+        assert permit_of(ThreeMethodTracker()).cool_down(DOWN, 5.0) is False
+
+    def test_has_nothing_to_do_where_an_answer_begins(self) -> None:
+        """The permit is its own rest, the tracker is not told, and the end of the answer still counts."""
+        tracker = ThreeMethodTracker(opens={"grok": 30.0})
+        permit = permit_of(tracker)
+        assert permit.begin() is permit
+        assert tracker.journal == [("is_available", "grok")]
+        assert permit.failure(DOWN) is True
+
+    def test_of_ones_own_that_knows_three_outcomes_hears_a_cool_down_as_a_failure(self) -> None:
+        """With the very error; its word on a cooldown is passed on. An answer that begins is not told."""
+        tracker = PermitTracker(opens={"grok": 30.0})
+        permit = permit_of(tracker)
+        assert permit.begin() is permit
+        assert tracker.outcomes() == []
+        assert permit.cool_down(DOWN, 5.0) is True
+        assert tracker.calls("failure") == [("failure", "grok", DOWN)]
 
     def test_must_be_written_whole(self) -> None:
         """A permit of one's own needs all three methods."""

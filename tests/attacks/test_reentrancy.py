@@ -59,6 +59,13 @@ def probe_of(tracker: BreakerCooldownTracker) -> Permit:
     return permit
 
 
+def forced(tracker: BreakerCooldownTracker) -> Permit:
+    """Return the permit of an attempt that is made in any case."""
+    permit = tracker.acquire("grok", force=True)
+    assert isinstance(permit, Permit)
+    return permit
+
+
 def state_of(tracker: BreakerCooldownTracker) -> str:
     """Return the state of `grok`."""
     return tracker.snapshot()["grok"].state
@@ -308,6 +315,11 @@ WORKS: dict[str, tuple[str, Callable[[BreakerCooldownTracker], object]]] = {
     "an error": ("half-open", lambda tracker: tracker.record_failure("grok", VendorError())),
     "a last failure": ("closed", lambda tracker: tracker.record_failure("grok", VendorError())),
     "cool_down": ("closed", lambda tracker: tracker.cool_down("grok", 9.0)),
+    "a vendor's word": ("closed", lambda tracker: forced(tracker).cool_down(VendorError(), 9.0)),
+    "a probed vendor's word": ("half-open", lambda tracker: forced(tracker).cool_down(VendorError(), None)),
+    "a cooling vendor's word": ("open", lambda tracker: forced(tracker).cool_down(VendorError(), 90.0)),
+    "an answer that begins": ("half-open", lambda tracker: forced(tracker).begin().success()),
+    "a stream that fails": ("half-open", lambda tracker: forced(tracker).begin().failure(VendorError())),
     "reset_all": ("closed", lambda tracker: tracker.reset_all()),
     "a new name": ("closed", lambda tracker: tracker.breaker("mistral")),
 }
@@ -317,11 +329,14 @@ MEDDLING: dict[str, Callable[[BreakerCooldownTracker], object]] = {
     "half_open": lambda tracker: tracker.breaker("grok").half_open(),
     "reset": lambda tracker: tracker.reset("grok"),
     "open": lambda tracker: tracker.breaker("grok").open(),
+    "a vendor's word": lambda tracker: forced(tracker).cool_down(VendorError(), 900.0),
+    "an answer that begins": lambda tracker: forced(tracker).begin(),
     "new names": lambda tracker: [tracker.record_failure(name, VendorError()) for name in ("a", "b", "c")],
 }
 BEGINNINGS: dict[str, Callable[[BreakerCooldownTracker], object]] = {
     "closed": lambda tracker: tracker.record_failure("grok", VendorError()),
     "half-open": lambda tracker: tracker.breaker("grok").half_open(),
+    "open": lambda tracker: tracker.cool_down("grok", 60.0),
 }
 
 

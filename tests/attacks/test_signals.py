@@ -21,6 +21,7 @@ import pytest
 
 from fallback_exec import (
     BreakerCooldownTracker,
+    CooldownStatus,
     Cooling,
     ExecuteConfig,
     FallbackExecError,
@@ -251,6 +252,101 @@ class TestAnInterruptedHand:
         for index, came_out in act_at_each_call(scene):
             assert isinstance(came_out, Interruption)
             assert in_thread(index.next) in {0, 1}
+
+
+#: The tracker, a permit of `grok`'s, and how it was before; while it lives, the permit holds what it held.
+Told: TypeAlias = tuple[BreakerCooldownTracker, list[Permit], CooldownStatus]
+
+
+class TestAnInterruptedPermit:
+    """A vendor's word on a cooldown, and an answer that begins, interrupted while they are told."""
+
+    def told(self, then: str, **settings: Any) -> Told:
+        """Return a tracker to which that has happened, and a permit of the attempt that is to be told."""
+        tracker = BreakerCooldownTracker(fail_max=2, **settings)
+        tracker.breaker("grok")
+        BEFORE[then](tracker)
+        permit = tracker.acquire("grok", force=True)
+        assert isinstance(permit, Permit)
+        return tracker, [permit], tracker.snapshot()["grok"]
+
+    def works_on(self, tracker: BreakerCooldownTracker) -> None:
+        """See that no lock and no probe is held, and that the provider cools down and comes back as ever."""
+        status, breaker = tracker.snapshot()["grok"], tracker.breaker("grok")
+        assert status.state in {breaker.current_state, "half-open"}
+        assert breaker.state.name == breaker.current_state
+        if tracker.cooldown_remaining("grok") == 0.0:
+            assert isinstance(in_thread(partial(tracker.acquire, "grok")), Permit)
+        in_thread(partial(tracker.reset, "grok"))
+        for _ in range(2):
+            run(tracker, vendors("grok", "gemini"), VendorError("down"))()
+        result: Any = run(tracker, vendors("grok", "gemini"), "a cat")()
+        assert [attempt.outcome for attempt in result.attempts] == [Outcome.SKIPPED, Outcome.SUCCESS]
+        assert 0.0 < tracker.cooldown_remaining("grok") <= 30.0
+        run(tracker, vendors("grok"), "a cat")()
+        assert tracker.snapshot()["grok"].state == "closed"
+
+    @pytest.mark.parametrize("act", [interrupt, exhaust])
+    @pytest.mark.parametrize("seconds", [7200.0, 60.0, None])
+    @pytest.mark.parametrize("then", BEFORE)
+    def test_of_a_cool_down_is_told_or_not(
+        self, then: str, seconds: float | None, act: Callable[[], None]
+    ) -> None:
+        """At most one failure is counted and one cooldown begun, of the length that was said."""
+
+        def scene() -> tuple[Told, Callable[[], object], Callable[[], object]]:
+            told = self.told(then, backoff_factor=10.0)
+            return told, lambda: told[1][0].cool_down(VendorError("down"), seconds), act
+
+        lengths = set()
+        for (tracker, permits, before), came_out in act_at_each_call(scene):
+            # An error of the allocator's within the text of the provider's error costs the text alone.
+            assert isinstance(came_out, Interruption if act is interrupt else MemoryError | type(None))
+            permits.clear()
+            after = tracker.snapshot()["grok"]
+            counted = after.openings - before.openings, after.failures - before.failures
+            assert counted in {(0, 0), (0, 1), (1, 1)}
+            lengths.add(round(after.cooldown_remaining / 60))
+            self.works_on(tracker)
+        own = 5 if then == "a cooldown that is over" else 0
+        said = own if seconds is None else round(seconds / 60)
+        if then == "a cooldown that runs":
+            assert lengths == {60, max(60, said)}
+        else:
+            assert lengths == {0, said}
+
+    @pytest.mark.parametrize("act", [interrupt, exhaust])
+    @pytest.mark.parametrize("success_threshold", [1, 2])
+    def test_of_an_answer_that_begins_is_counted_or_not(
+        self, success_threshold: int, act: Callable[[], None]
+    ) -> None:
+        """The probe is not held, and nothing is open."""
+
+        def scene() -> tuple[Told, Callable[[], object], Callable[[], object]]:
+            told = self.told("a cooldown that is over", success_threshold=success_threshold)
+            return told, lambda: told[1][0].begin(), act
+
+        for (tracker, permits, _), came_out in act_at_each_call(scene):
+            assert isinstance(came_out, Interruption | MemoryError)
+            permits.pop().success()
+            assert tracker.snapshot()["grok"].state != "open"
+            assert tracker.snapshot()["grok"].last_error is None
+            assert isinstance(tracker.acquire("grok"), Permit)
+            self.works_on(tracker)
+
+    def test_that_is_kept_holds_no_probe(self) -> None:
+        """Once the telling has begun, the lease is given back, though the permit and all frames live on."""
+
+        def scene() -> tuple[Told, Callable[[], object], Callable[[], object]]:
+            told = self.told("a cooldown that is over")
+            permit = told[1][0]
+            return told, lambda: permit.cool_down(VendorError("down"), 60.0), interrupt
+
+        held = [
+            not tracker.is_available("grok") and tracker.cooldown_remaining("grok") == 0.0
+            for (tracker, _, _), _ in act_at_each_call(scene)
+        ]
+        assert held == [True] + [False] * (len(held) - 1)  # at the first moment nothing has begun
 
 
 class TestALivingInterruption:

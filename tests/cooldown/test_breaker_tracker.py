@@ -7,6 +7,7 @@ import gc
 import logging
 import pickle
 import random
+import weakref
 from datetime import timedelta
 from typing import Any
 
@@ -382,6 +383,520 @@ class TestStaleOutcomes:
         else:
             assert late.failure(ValueError("late")) is False
         assert tracker.snapshot() == before
+
+
+class TestCoolDownByVerdict:
+    """A failure that says to leave the provider alone, and perhaps for how long."""
+
+    @pytest.fixture
+    def over(self, clock: FrozenDateTimeFactory) -> BreakerCooldownTracker:
+        """A tracker whose provider's first cooldown of 30 s is over; the next one is twice as long."""
+        tracker = open_tracker(backoff_factor=2.0)
+        clock.tick(30)
+        return tracker
+
+    @pytest.mark.parametrize("seconds", [0.001, 5.0, 5000.0])
+    @pytest.mark.usefixtures("clock")
+    def test_opens_a_closed_breaker_for_exactly_that_long(self, seconds: float) -> None:
+        """However far `fail_max` is, and whatever jitter and `max_reset_timeout` say of other cooldowns."""
+        tracker = BreakerCooldownTracker(fail_max=100, jitter=1.0, max_reset_timeout=40.0)
+        assert permit_of(tracker).cool_down(DOWN, seconds) is True
+        assert tracker.snapshot()["grok"] == CooldownStatus("open", 1, seconds, 1, "down")
+        assert cooling_of(tracker) == seconds
+
+    @pytest.mark.usefixtures("clock")
+    def test_counts_one_failure_beside_those_before(self) -> None:
+        """The breaker has it, too, and is open."""
+        tracker = BreakerCooldownTracker(fail_max=100)
+        permit_of(tracker).failure(DOWN)
+        permit_of(tracker).cool_down(DOWN, 5.0)
+        breaker = tracker.breaker("grok")
+        assert (breaker.fail_counter, breaker.current_state, breaker.state.name) == (2, "open", "open")
+
+    @pytest.mark.usefixtures("clock")
+    def test_lasts_as_long_as_the_tracker_s_own_without_seconds(self) -> None:
+        """With jitter, drawn once."""
+        tracker = BreakerCooldownTracker(backoff_factor=2.0, jitter=0.5, random=random.Random(7))
+        assert permit_of(tracker).cool_down(DOWN, None) is True
+        expected = random.Random(7)
+        assert cooling_of(tracker) == round(30.0 * (1.0 + 0.5 * expected.random()), 6)
+        assert tracker._random.getstate() == expected.getstate()
+
+    @pytest.mark.parametrize("seconds", [None, 5.0])
+    @pytest.mark.usefixtures("clock")
+    def test_draws_nothing_where_there_is_no_length_to_draw(self, seconds: float | None) -> None:
+        """With seconds, and where nothing opens: while it cools, and when it is stale or spent."""
+        generator = random.Random(7)
+        tracker = BreakerCooldownTracker(jitter=1.0, random=generator)
+        shared = permit_of(tracker)
+        tracker.cool_down("grok", 60.0)
+        forced = permit_of(tracker, force=True)
+        before = generator.getstate()
+        assert [each.cool_down(DOWN, seconds) for each in (shared, forced, forced)] == [False] * 3
+        tracker.reset("grok")
+        assert shared.cool_down(DOWN, seconds) is False
+        if seconds is not None:
+            assert permit_of(tracker).cool_down(DOWN, seconds) is True
+        assert generator.getstate() == before
+
+    @pytest.mark.usefixtures("clock")
+    def test_opens_once(self) -> None:
+        """The first of several says so; the others are stale, and the latest end of them all holds."""
+        tracker = BreakerCooldownTracker()
+        permits = [permit_of(tracker) for _ in range(4)]
+        ends = (10.0, 40.0, None, 20.0)
+        told = [permit.cool_down(DOWN, seconds) for permit, seconds in zip(permits, ends, strict=True)]
+        assert told == [True, False, False, False]
+        assert tracker.snapshot()["grok"] == CooldownStatus("open", 1, 40.0, 1, "down")
+
+    @pytest.mark.parametrize(("seconds", "length"), [(5.0, 5.0), (5000.0, 5000.0), (None, 60.0)])
+    @pytest.mark.parametrize("whose", ["the probe's", "a terminus's beside the probe", "a terminus's before"])
+    def test_opens_again_once_the_cooldown_is_over(
+        self, clock: FrozenDateTimeFactory, whose: str, seconds: float | None, length: float
+    ) -> None:
+        """It is a failed probe: seconds as they are, else with backoff, and the probe is given back."""
+        tracker = open_tracker(backoff_factor=2.0)
+        early = permit_of(tracker, force=True)
+        clock.tick(30)
+        if whose == "a terminus's before":
+            permit = early
+        else:
+            probe = permit_of(tracker)
+            permit = probe if whose == "the probe's" else permit_of(tracker, force=True)
+        assert permit.cool_down(ValueError("again"), seconds) is True
+        assert tracker.snapshot()["grok"] == CooldownStatus("open", 2, length, 2, "again")
+        clock.tick(length)
+        assert permit_of(tracker) is not permit
+
+    @pytest.mark.parametrize("seconds", [5.0, None])
+    def test_is_one_more_failed_probe_for_the_backoff(
+        self, clock: FrozenDateTimeFactory, over: BreakerCooldownTracker, seconds: float | None
+    ) -> None:
+        """The cooldown after it grows, whether its own length was the vendor's or not."""
+        permit_of(over).cool_down(DOWN, seconds)
+        clock.tick(60)
+        assert permit_of(over).failure(DOWN) is True
+        assert cooling_of(over) == 120.0
+
+    def test_of_a_closed_breaker_is_no_failed_probe(self, clock: FrozenDateTimeFactory) -> None:
+        """The probe that fails after it is the first of its row."""
+        tracker = BreakerCooldownTracker(backoff_factor=2.0)
+        permit_of(tracker).cool_down(DOWN, 5.0)
+        clock.tick(5)
+        permit_of(tracker).failure(DOWN)
+        assert cooling_of(tracker) == 60.0
+
+    def test_makes_the_successes_before_it_count_for_nothing(self, clock: FrozenDateTimeFactory) -> None:
+        """`success_threshold` is reached within one half-open era."""
+        tracker = open_tracker(success_threshold=2)
+        clock.tick(30)
+        permit_of(tracker).success()
+        permit_of(tracker).cool_down(DOWN, 5.0)
+        clock.tick(5)
+        permit_of(tracker).success()
+        assert state_of(tracker) == "half-open"
+
+    @pytest.mark.parametrize(
+        ("seconds", "left"),
+        [(19.999999, 20.0), (20.0, 20.0), (20.000001, 20.000001), (60.0, 60.0), (None, 20.0)],
+    )
+    @pytest.mark.parametrize("whose", ["a terminus's", "a stale one's", "a stale probe's"])
+    def test_may_move_the_end_of_a_running_cooldown_later(
+        self, clock: FrozenDateTimeFactory, whose: str, seconds: float | None, left: float
+    ) -> None:
+        """Never earlier, and without seconds not at all. It is no new opening, and says False."""
+        tracker = BreakerCooldownTracker(fail_max=1, probe_lease=1.0)
+        permit = permit_of(tracker)
+        permit_of(tracker).failure(DOWN)
+        if whose == "a stale probe's":
+            clock.tick(30)
+            permit = permit_of(tracker)
+            clock.tick(1)
+            permit_of(tracker).failure(DOWN)
+        elif whose == "a terminus's":
+            permit = permit_of(tracker, force=True)
+        clock.tick(10)
+        before = tracker.snapshot()["grok"]
+        assert permit.cool_down(ValueError("later"), seconds) is False
+        text = "later" if whose == "a terminus's" else "down"
+        assert tracker.snapshot()["grok"] == attrs.evolve(before, cooldown_remaining=left, last_error=text)
+        clock.tick(timedelta(seconds=left) - MICROSECOND)
+        assert tracker.is_available("grok") is False
+        clock.tick(MICROSECOND)
+        assert tracker.is_available("grok") is True
+
+    def test_an_end_that_was_moved_is_the_one_that_executions_see(self, clock: FrozenDateTimeFactory) -> None:
+        """They pass the provider over until then, though they need not ask."""
+        tracker = BreakerCooldownTracker(fail_max=1)
+        late = permit_of(tracker)
+        permit_of(tracker).failure(DOWN)
+        late.cool_down(DOWN, 60.0)
+        clock.tick(45)
+        config = ExecuteConfig(strategy=Strategy.FALLBACK, cooldown=tracker)
+        chain = [NamedProvider("grok", None), NamedProvider("gemini", None)]
+        result = execute(chain, config, lambda provider: provider.name)
+        assert [line.cooldown_remaining for line in result.attempts] == [15.0, None]
+
+    def test_an_end_that_was_moved_moves_back_with_the_clock(self, clock: FrozenDateTimeFactory) -> None:
+        """At worst it is the vendor's seconds away, from the next look."""
+        tracker = open_tracker()
+        clock.tick(20)
+        permit_of(tracker, force=True).cool_down(DOWN, 60.0)
+        clock.tick(-15)
+        assert tracker.cooldown_remaining("grok") == 60.0
+
+    def test_permits_of_an_era_whose_end_was_moved_stay_good(self, clock: FrozenDateTimeFactory) -> None:
+        """No era has begun."""
+        tracker = open_tracker()
+        permit = permit_of(tracker, force=True)
+        permit_of(tracker, force=True).cool_down(DOWN, 60.0)
+        clock.tick(40)
+        permit.success()
+        assert state_of(tracker) == "closed"
+
+    @pytest.mark.parametrize(("seconds", "left"), [(60.0, 60.0), (5.0, 20.0), (None, 20.0)])
+    def test_a_forced_permit_tells_the_end_that_is_known_then(
+        self, clock: FrozenDateTimeFactory, seconds: float | None, left: float
+    ) -> None:
+        """Whoever has moved it."""
+        tracker = open_tracker()
+        permit = permit_of(tracker, force=True)
+        clock.tick(10)
+        permit.cool_down(DOWN, seconds)
+        assert permit.cooling == Cooling(left)
+
+    @pytest.mark.parametrize("seconds", [60.0, 5.0])
+    @pytest.mark.parametrize("whose", ["a cooldown's before", "a probe's before"])
+    def test_a_forced_permit_of_an_earlier_era_tells_the_present_end(
+        self, clock: FrozenDateTimeFactory, whose: str, seconds: float
+    ) -> None:
+        """What it learned when it was given out has been over for long."""
+        tracker = open_tracker()
+        permit = permit_of(tracker, force=True)
+        clock.tick(30)
+        probe = permit_of(tracker)
+        if whose == "a probe's before":
+            permit = permit_of(tracker, force=True)
+        probe.failure(DOWN)
+        clock.tick(10)
+        assert permit.cool_down(DOWN, seconds) is False
+        assert permit.cooling == Cooling(max(20.0, seconds))
+        assert tracker.cooldown_remaining("grok") == max(20.0, seconds)
+
+    @pytest.mark.parametrize("seconds", [60.0, None])
+    @pytest.mark.parametrize("state", ["closed", "half-open", "probed", "over"])
+    def test_a_stale_one_changes_nothing_where_nothing_cools(
+        self, clock: FrozenDateTimeFactory, state: str, seconds: float | None
+    ) -> None:
+        """While closed, half-open, with or without a probe, and when a later cooldown is over."""
+        tracker = BreakerCooldownTracker(fail_max=2, success_threshold=2)
+        stale = [permit_of(tracker)]
+        for _ in range(2):
+            permit_of(tracker).failure(DOWN)
+        stale.append(permit_of(tracker, force=True))
+        clock.tick(30)
+        probe = permit_of(tracker)
+        stale.append(permit_of(tracker, force=True))
+        if state == "closed":
+            tracker.reset("grok")
+            permit_of(tracker).failure(DOWN)
+        elif state == "over":
+            probe.failure(DOWN)
+            clock.tick(30)
+        else:
+            tracker.breaker("grok").half_open()
+            permit_of(tracker).success()
+            probe = permit_of(tracker) if state == "probed" else probe
+        before, cooling = tracker.snapshot(), [permit.cooling for permit in stale]
+        assert [permit.cool_down(ValueError("late"), seconds) for permit in stale] == [False] * 3
+        assert tracker.snapshot() == before
+        assert [permit.cooling for permit in stale] == cooling
+        assert tracker.is_available("grok") is (state != "probed")
+        probe.release()
+
+    @pytest.mark.parametrize("settle", ["success", "release", "failure", "cool_down"])
+    @pytest.mark.parametrize("permit_s", ["a terminus", "a probe"])
+    def test_a_spent_permit_tells_nothing(
+        self, clock: FrozenDateTimeFactory, permit_s: str, settle: str
+    ) -> None:
+        """Not even a later end."""
+        tracker = open_tracker()
+        if permit_s == "a probe":
+            clock.tick(30)
+        permit = permit_of(tracker, force=True)
+        arguments = {"failure": (DOWN,), "cool_down": (DOWN, 1.0)}.get(settle, ())
+        getattr(permit, settle)(*arguments)
+        tracker.cool_down("grok", 5)
+        before, cooling = tracker.snapshot(), permit.cooling
+        assert permit.cool_down(ValueError("twice"), 60.0) is False
+        assert permit.failure(ValueError("twice")) is False
+        assert tracker.snapshot() == before
+        assert permit.cooling == cooling
+
+    def test_gives_the_probe_back_though_its_permit_lives(self, over: BreakerCooldownTracker) -> None:
+        """Whatever became of the era meanwhile."""
+        probe = permit_of(over)
+        probe.cool_down(DOWN, 5.0)
+        over.breaker("grok").half_open()
+        assert permit_of(over) is not probe
+
+    @pytest.mark.usefixtures("clock")
+    def test_a_hand_may_end_it_earlier(self) -> None:
+        """Vendors only move the end later; who sets it by hand sets it."""
+        tracker = BreakerCooldownTracker()
+        permit_of(tracker).cool_down(DOWN, 60.0)
+        tracker.cool_down("grok", 5)
+        assert cooling_of(tracker) == 5.0
+        tracker.reset("grok")
+        assert permit_of(tracker).cooling is None
+
+    @pytest.mark.usefixtures("clock")
+    def test_makes_one_that_was_forgotten_known_again(self) -> None:
+        """Its cooldown runs on when the permit is gone."""
+        tracker = BreakerCooldownTracker(max_providers=1)
+        permit = permit_of(tracker)
+        tracker.breaker("gemini")
+        assert permit.cool_down(DOWN, 60.0) is True
+        del permit
+        gc.collect()
+        assert tracker.cooldown_remaining("grok") == 60.0
+
+
+class TestBegin:
+    """A permit of an answer that has begun, and whose end is not in sight."""
+
+    def probe(self, clock: FrozenDateTimeFactory, **settings: Any) -> tuple[BreakerCooldownTracker, Permit]:
+        """Return a tracker whose provider is being probed, and the probe's permit."""
+        tracker = open_tracker(backoff_factor=2.0, **settings)
+        clock.tick(30)
+        return tracker, permit_of(tracker)
+
+    def test_counts_the_probe_s_success_now(self, clock: FrozenDateTimeFactory) -> None:
+        """The provider is back, and nobody waits for the end."""
+        tracker, probe = self.probe(clock)
+        begun = probe.begin()
+        assert begun is not probe
+        assert (begun.cooling, state_of(tracker)) == (None, "closed")
+        assert tracker.snapshot()["grok"].failures == 0
+
+    def test_frees_the_slot_for_the_next_probe(self, clock: FrozenDateTimeFactory) -> None:
+        """While both permits live, others probe and reach `success_threshold`."""
+        tracker, probe = self.probe(clock, success_threshold=3)
+        held = [probe.begin()]
+        assert state_of(tracker) == "half-open"
+        held.append(permit_of(tracker).begin())
+        assert state_of(tracker) == "half-open"
+        permit_of(tracker).success()
+        assert state_of(tracker) == "closed"
+
+    @pytest.mark.parametrize("settle", ["success", "release", "drop"])
+    @pytest.mark.parametrize("success_threshold", [1, 2])
+    def test_an_end_without_a_failure_counts_nothing(
+        self, clock: FrozenDateTimeFactory, success_threshold: int, settle: str
+    ) -> None:
+        """One attempt is one success; failures of others in the era stay."""
+        tracker, probe = self.probe(clock, success_threshold=success_threshold)
+        tracker.breaker("grok").fail_max = 9
+        begun = probe.begin()
+        if success_threshold == 1:
+            permit_of(tracker).failure(DOWN)
+        before = tracker.snapshot()
+        if settle != "drop":
+            getattr(begun, settle)()
+        del begun
+        assert tracker.snapshot() == before
+        assert permit_of(tracker).cooling is None
+
+    def test_a_failure_counts_in_the_closed_era_that_follows(self, clock: FrozenDateTimeFactory) -> None:
+        """As one among others."""
+        tracker, probe = self.probe(clock)
+        tracker.breaker("grok").fail_max = 2
+        begun = probe.begin()
+        assert begun.failure(ValueError("broken off")) is False
+        assert tracker.snapshot()["grok"] == CooldownStatus("closed", 1, 0.0, 1, "broken off")
+        assert permit_of(tracker).failure(DOWN) is True
+        assert cooling_of(tracker) == 30.0
+
+    def test_a_failure_opens_again_while_half_open(self, clock: FrozenDateTimeFactory) -> None:
+        """With probes to go, it is a failed probe."""
+        tracker, probe = self.probe(clock, success_threshold=2)
+        assert probe.begin().failure(DOWN) is True
+        assert cooling_of(tracker) == 60.0
+
+    @pytest.mark.parametrize(("seconds", "left"), [(5.0, 5.0), (None, 30.0)])
+    def test_a_cool_down_opens_the_closed_era_that_follows(
+        self, clock: FrozenDateTimeFactory, seconds: float | None, left: float
+    ) -> None:
+        """At once, and as the first cooldown of its row."""
+        tracker, probe = self.probe(clock)
+        tracker.breaker("grok").fail_max = 9
+        assert probe.begin().cool_down(DOWN, seconds) is True
+        assert cooling_of(tracker) == left
+
+    @pytest.mark.parametrize(("seconds", "left"), [(5.0, 5.0), (None, 60.0)])
+    def test_a_cool_down_opens_again_while_half_open(
+        self, clock: FrozenDateTimeFactory, seconds: float | None, left: float
+    ) -> None:
+        """With probes to go, it is a failed probe."""
+        tracker, probe = self.probe(clock, success_threshold=2)
+        assert probe.begin().cool_down(DOWN, seconds) is True
+        assert cooling_of(tracker) == left
+
+    @pytest.mark.parametrize("success_threshold", [1, 2])
+    def test_what_arrives_in_a_later_era_is_stale(
+        self, clock: FrozenDateTimeFactory, success_threshold: int
+    ) -> None:
+        """A failure changes nothing, a vendor's cooldown may move the end."""
+        tracker, probe = self.probe(clock, success_threshold=success_threshold)
+        begun = probe.begin()
+        tracker.cool_down("grok", 10)
+        clock.tick(10)
+        permit_of(tracker).failure(DOWN)
+        before = tracker.snapshot()
+        assert begun.failure(ValueError("late")) is False
+        assert tracker.snapshot() == before
+
+        tracker, probe = self.probe(clock, success_threshold=success_threshold)
+        begun = probe.begin()
+        tracker.cool_down("grok", 10)
+        assert begun.cool_down(DOWN, 60.0) is False
+        assert cooling_of(tracker) == 60.0
+
+    def test_a_begun_permit_takes_one_outcome(self, clock: FrozenDateTimeFactory) -> None:
+        """Like that of any single attempt, though the era that follows may be a closed one."""
+        for settle in ("success", "release", "failure", "cool_down"):
+            tracker, probe = self.probe(clock)
+            tracker.breaker("grok").fail_max = 9
+            begun = probe.begin()
+            arguments = {"failure": (DOWN,), "cool_down": (DOWN, 1.0)}.get(settle, ())
+            getattr(begun, settle)(*arguments)
+            before = tracker.snapshot()
+            assert begun.failure(ValueError("twice")) is False
+            assert begun.cool_down(ValueError("twice"), 60.0) is False
+            assert tracker.snapshot() == before
+
+    def test_begins_once(self, clock: FrozenDateTimeFactory) -> None:
+        """The permit for the rest is its own rest, and the probe's is spent."""
+        tracker, probe = self.probe(clock, success_threshold=3)
+        begun = probe.begin()
+        assert begun.begin() is begun
+        assert probe.begin() is probe
+        probe.success()
+        permit_of(tracker).success()
+        assert state_of(tracker) == "half-open"
+        assert probe.failure(DOWN) is False
+        assert state_of(tracker) == "half-open"
+
+    def lost(self, clock: FrozenDateTimeFactory) -> tuple[BreakerCooldownTracker, Permit, Permit]:
+        """Return a tracker, the permit of a probe whose lease is over, and that of the next probe."""
+        tracker, probe = self.probe(clock, probe_lease=5.0)
+        clock.tick(5)
+        return tracker, probe, permit_of(tracker)
+
+    @pytest.mark.parametrize("settle", ["success", "release", "failure", "drop"])
+    def test_of_a_lost_probe_is_stale(self, clock: FrozenDateTimeFactory, settle: str) -> None:
+        """It neither counts nor touches the next probe, and what comes after it does not, either."""
+        tracker, probe, following = self.lost(clock)
+        begun = probe.begin()
+        assert cooling_of(tracker) == 0.0
+        if settle == "failure":
+            assert begun.failure(DOWN) is False
+        elif settle != "drop":
+            getattr(begun, settle)()
+        del begun, probe
+        assert (state_of(tracker), cooling_of(tracker)) == ("half-open", 0.0)
+        following.success()
+        assert state_of(tracker) == "closed"
+
+    def test_of_a_lost_probe_stays_stale_once_the_breaker_is_closed(
+        self, clock: FrozenDateTimeFactory
+    ) -> None:
+        """Its failure is none of the closed era's."""
+        tracker, probe, following = self.lost(clock)
+        following.success()
+        begun = probe.begin()
+        assert begun.failure(DOWN) is begun.cool_down(DOWN, 5.0) is False
+        assert tracker.snapshot()["grok"] == CooldownStatus("closed", 0, 0.0, 1, "down")
+
+    def test_of_a_lost_probe_may_move_the_end_later(self, clock: FrozenDateTimeFactory) -> None:
+        """As anything stale may."""
+        tracker, probe, following = self.lost(clock)
+        begun = probe.begin()
+        following.failure(DOWN)
+        assert begun.cool_down(DOWN, 90.0) is False
+        assert cooling_of(tracker) == 90.0
+
+    def test_of_a_probe_whose_lease_is_over_counts_where_nobody_else_has_come(
+        self, clock: FrozenDateTimeFactory
+    ) -> None:
+        """It is presumed lost by the next caller, and by nobody else."""
+        tracker, probe = self.probe(clock, probe_lease=5.0)
+        clock.tick(5)
+        assert probe.begin() is not probe
+        assert state_of(tracker) == "closed"
+
+    @pytest.mark.parametrize("state", ["closed", "open", "half-open"])
+    @pytest.mark.usefixtures("clock")
+    def test_any_other_permit_is_its_own_rest(self, state: str) -> None:
+        """That of a closed breaker, and a forced terminus's while it cools or beside a probe."""
+        tracker = BreakerCooldownTracker()
+        permit_of(tracker).failure(DOWN)
+        probe = None
+        if state == "open":
+            tracker.cool_down("grok")
+        elif state == "half-open":
+            tracker.breaker("grok").half_open()
+            probe = permit_of(tracker)
+        permit = permit_of(tracker, force=True)
+        before = tracker.snapshot()
+        assert permit.begin() is permit
+        assert tracker.snapshot() == before
+        permit.success()
+        assert (state_of(tracker), tracker.snapshot()["grok"].failures) == ("closed", 0)
+        assert probe is None or probe.failure(DOWN) is False
+
+    def test_holds_nothing_once_it_is_spent(self, clock: FrozenDateTimeFactory) -> None:
+        """A permit that somebody keeps does not keep the provider's memory."""
+        tracker, probe = self.probe(clock)
+        begun = probe.begin()
+        watched = weakref.ref(tracker.breaker("grok"))
+        begun.success()
+        del tracker, probe
+        gc.collect()
+        assert watched() is None
+
+
+class TestRedact:
+    """What is kept of errors."""
+
+    @pytest.mark.parametrize("outcome", ["failure", "cool_down"])
+    def test_is_masked(self, outcome: str) -> None:
+        """By the tracker's function, whatever the outcome was."""
+        tracker = BreakerCooldownTracker(redact=lambda text: text.replace("secret", "***"))
+        permit = permit_of(tracker)
+        error = ValueError("key=secret")
+        _ = permit.failure(error) if outcome == "failure" else permit.cool_down(error, 5.0)
+        assert tracker.snapshot()["grok"].last_error == "key=***"
+
+    def test_that_raises_shows_nothing(self) -> None:
+        """Of the text; the class says what it was, and the failure counts."""
+
+        def broken(text: str) -> str:
+            raise RuntimeError
+
+        tracker = BreakerCooldownTracker(fail_max=1, redact=broken)
+        assert tracker.record_failure("grok", ValueError("key=secret")) is True
+        assert tracker.snapshot()["grok"].last_error == "ValueError"
+
+    def test_must_be_a_function(self) -> None:
+        """And none that has to be awaited."""
+
+        async def later(text: str) -> str:
+            return text
+
+        for junk in (None, "x", later):
+            with pytest.raises(InvalidConfigError, match="redact must be"):
+                BreakerCooldownTracker(redact=junk)  # type: ignore[arg-type]  # what is tested
 
 
 @pytest.mark.usefixtures("clock")

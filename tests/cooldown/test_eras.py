@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
+import random
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
@@ -17,9 +20,10 @@ from freezegun.api import FrozenDateTimeFactory
 from fallback_exec import BreakerCooldownTracker, Cooling, Permit
 from fallback_exec._clock import Countdown
 from fallback_exec.cooldown.eras import Era, Memory, Opening, feed_failure, feed_success
-from helpers import PATIENCE, in_thread, meddle_at_each_line
+from helpers import PATIENCE, act_at_each_call, in_thread, meddle_at_each_line
 
 DOWN = ConnectionError("down")
+MICROSECOND = timedelta(microseconds=1)
 
 
 class MeddlingLock:
@@ -39,6 +43,17 @@ class MeddlingLock:
         self, kind: type[BaseException] | None, error: object, traceback: TracebackType | None
     ) -> None:
         self._lock.release()
+
+
+def open_if_free(breaker: pybreaker.CircuitBreaker) -> bool:
+    """Open as a hand does, unless it would have to wait for pybreaker's lock; return whether it did."""
+    if not breaker._lock.acquire(blocking=False):
+        return False
+    try:
+        breaker.open()
+    finally:
+        breaker._lock.release()
+    return True
 
 
 @contextlib.contextmanager
@@ -62,6 +77,13 @@ def collecting_often(meddle: Callable[[], object]) -> Iterator[None]:
 def memory_of(tracker: BreakerCooldownTracker, name: str = "grok") -> Memory:
     """Return what the tracker knows of a provider; there is no public way to its lock."""
     return tracker._known[name]
+
+
+def permit_of(tracker: BreakerCooldownTracker, *, force: bool = False) -> Permit:
+    """Return a permit for `grok`, which the tracker must give."""
+    permit = tracker.acquire("grok", force=force)
+    assert isinstance(permit, Permit)
+    return permit
 
 
 def meddle_before_lock(tracker: BreakerCooldownTracker, meddle: Callable[[], object]) -> None:
@@ -239,6 +261,230 @@ class TestOutcomes:
         memory._add_jitter = close_first  # type: ignore[method-assign]
         assert permit.failure(DOWN) is True
         assert tracker.snapshot()["grok"].state == "closed"
+
+
+class TestCoolDown:
+    """A vendor's word on a cooldown, with everything else that may happen at that moment."""
+
+    def test_that_comes_second_moves_the_end(self) -> None:
+        """Somebody else opened while it waited for the lock."""
+        tracker = BreakerCooldownTracker()
+        permit = permit_of(tracker)
+        others: list[bool] = []
+        meddle_before_lock(tracker, lambda: others.append(permit.cool_down(DOWN, 1800.0)))
+        assert permit.cool_down(DOWN, 3600.0) is False
+        assert others == [True]
+        assert tracker.cooldown_remaining("grok") > 1800.0
+        assert tracker.snapshot()["grok"].openings == 1
+
+    @pytest.mark.parametrize("look", ["is_available", "cooldown_remaining", "snapshot", "acquire"])
+    def test_is_not_undone_by_a_look_that_is_under_way(self, clock: FrozenDateTimeFactory, look: str) -> None:
+        """A look that has seen the old end, and reads the clock when that is over, writes nothing down."""
+        trackers: list[BreakerCooldownTracker] = []
+
+        def scene() -> tuple[Callable[[], object], Callable[[], object]]:
+            clock.move_to("2026-01-01")
+            tracker = BreakerCooldownTracker(fail_max=1)
+            trackers.append(tracker)
+            permit = permit_of(tracker)
+            permit.failure(DOWN)
+            clock.tick(timedelta(seconds=30) - MICROSECOND)
+
+            def move() -> None:
+                permit.cool_down(DOWN, 60.0)
+                clock.tick(MICROSECOND)
+
+            return lambda: getattr(tracker, look)(*(() if look == "snapshot" else ("grok",))), move
+
+        meddle_at_each_line(scene)
+        clock.move_to("2026-01-01")
+        clock.tick(30)
+        trackers.pop()  # the last look, in which nobody meddled
+        assert {tracker.cooldown_remaining("grok") for tracker in trackers} == {60.0 - 1e-6}
+
+    @pytest.mark.parametrize("jitter_of", ["a failure", "a hand", "a cool down"])
+    @pytest.mark.usefixtures("clock")
+    def test_is_not_lengthened_by_jitter(self, jitter_of: str) -> None:
+        """Which is drawn outside the lock, when the vendor's word may have come already."""
+
+        class Late(random.Random):
+            def random(self) -> float:
+                told.append(permit.cool_down(DOWN, 100.0))
+                return 1.0
+
+        tracker = BreakerCooldownTracker(fail_max=1, jitter=1.0, random=Late())
+        permit, told = permit_of(tracker), list[bool]()
+        if jitter_of == "a hand":
+            tracker.cool_down("grok")
+        elif jitter_of == "a failure":
+            assert permit.failure(DOWN) is True
+        else:
+            assert permit.cool_down(DOWN, None) is False  # the other one was first
+        assert tracker.cooldown_remaining("grok") == 100.0
+        assert told == [jitter_of == "a cool down"]
+
+    def scenes(
+        self, clock: FrozenDateTimeFactory, state: str, seconds: float | None
+    ) -> tuple[list[BreakerCooldownTracker], Callable[[], tuple[BreakerCooldownTracker, Callable[[], bool]]]]:
+        """Return a list, and what builds a tracker, puts it there, and tells it to cool down."""
+        trackers: list[BreakerCooldownTracker] = []
+
+        def build() -> tuple[BreakerCooldownTracker, Callable[[], bool]]:
+            clock.move_to("2026-01-01")
+            tracker = BreakerCooldownTracker(fail_max=2, reset_timeout=600.0)
+            trackers.append(tracker)
+            if state != "closed":
+                tracker.cool_down("grok", 10 if state == "open" else 1)
+            permit = permit_of(tracker, force=True)
+            clock.tick(1)
+            if state == "half-open":
+                permit = permit_of(tracker)
+            return tracker, lambda: permit.cool_down(DOWN, seconds)
+
+        return trackers, build
+
+    @pytest.mark.parametrize("seconds", [5.0, 900.0, None])
+    @pytest.mark.parametrize("state", ["closed", "half-open", "open, and over", "open"])
+    def test_and_a_hand_that_opens_at_each_line(
+        self, clock: FrozenDateTimeFactory, state: str, seconds: float | None
+    ) -> None:
+        """The hand's end is moved later, or set last; it is never cut. Whoever is second starts nothing."""
+        trackers, build = self.scenes(clock, state, seconds)
+
+        def scene() -> tuple[Callable[[], bool], Callable[[], object]]:
+            tracker, tell = build()
+            return tell, lambda: opened.append(in_thread(lambda: open_if_free(tracker.breaker("grok"))))
+
+        opened: list[bool] = []
+        started = meddle_at_each_line(scene)
+        trackers.pop()
+        assert any(opened)
+        assert {
+            tracker.cooldown_remaining("grok")
+            for tracker, has_opened in zip(trackers, opened, strict=True)
+            if has_opened
+        } == ({600.0, 900.0} if seconds == 900.0 else {600.0})
+        assert set(started) == ({False} if state == "open" else {True, False})
+        openings = 1 if state in {"closed", "open"} else 2
+        assert {tracker.snapshot()["grok"].openings for tracker in trackers} == {openings}
+
+    @pytest.mark.parametrize("hand", ["open", "close", "half_open"])
+    @pytest.mark.parametrize("state", ["closed", "half-open", "open, and over", "open"])
+    def test_and_a_hand_at_each_line_leave_a_tracker_that_agrees_with_its_breaker(
+        self, clock: FrozenDateTimeFactory, state: str, hand: str
+    ) -> None:
+        """And that cools down and comes back as ever."""
+        trackers, build = self.scenes(clock, state, 60.0)
+
+        def scene() -> tuple[Callable[[], bool], Callable[[], object]]:
+            tracker, tell = build()
+            return tell, getattr(tracker.breaker("grok"), hand)
+
+        meddle_at_each_line(scene)
+        for tracker in trackers:
+            status, breaker, era = tracker.snapshot()["grok"], tracker.breaker("grok"), memory_of(tracker).era
+            assert status.state == breaker.state.name == breaker.current_state
+            assert status.failures == breaker.fail_counter
+            shown = tracker._published.get("grok")
+            assert shown is (era if status.state == "closed" else getattr(era, "countdown", None))
+            tracker.reset("grok")
+            assert [permit_of(tracker).failure(DOWN) for _ in range(2)] == [False, True]
+            assert tracker.cooldown_remaining("grok") == 600.0
+
+    @pytest.mark.parametrize("meddling", ["record_failure", "cool_down", "reset"])
+    def test_keeps_its_length_where_a_finalizer_comes_back(
+        self, clock: FrozenDateTimeFactory, meddling: str
+    ) -> None:
+        """A finalizer's opening in the middle of it does not make it one by hand, of another length."""
+
+        def scene() -> tuple[BreakerCooldownTracker, Callable[[], object], Callable[[], object]]:
+            tracker = BreakerCooldownTracker(fail_max=1)
+            permit = permit_of(tracker)
+            acts: dict[str, Callable[[], object]] = {
+                "record_failure": lambda: tracker.record_failure("grok", DOWN),
+                "cool_down": lambda: permit.cool_down(DOWN, 40.0),
+                "reset": lambda: tracker.reset("grok"),
+            }
+
+            def act() -> None:
+                acts[meddling]()
+
+            return tracker, lambda: permit.cool_down(DOWN, 60.0), act
+
+        seen = {tracker.cooldown_remaining("grok") for tracker, _ in act_at_each_call(scene)}
+        assert seen == ({0.0, 60.0} if meddling == "reset" else {60.0})
+
+
+class TestBegin:
+    """A probe that begins to answer, with everything else that may happen at that moment."""
+
+    @pytest.fixture
+    def probe(self, half_open: BreakerCooldownTracker) -> Permit:
+        """The probe of that tracker."""
+        return permit_of(half_open)
+
+    @pytest.mark.parametrize("hand", ["open", "close", "half_open"])
+    def test_that_is_late_is_stale(
+        self, half_open: BreakerCooldownTracker, probe: Permit, clock: FrozenDateTimeFactory, hand: str
+    ) -> None:
+        """A hand changed the breaker while it waited for the lock: nothing that follows counts."""
+        half_open.breaker("grok").fail_max = 1
+        meddle_before_lock(half_open, getattr(half_open.breaker("grok"), hand))
+        begun = probe.begin()
+        state = half_open.breaker("grok").current_state
+        assert state == {"open": "open", "close": "closed", "half_open": "half-open"}[hand]
+        clock.tick(30)
+        assert begun.failure(DOWN) is False
+        assert half_open.breaker("grok").current_state == state
+        assert half_open.snapshot()["grok"].failures == 0
+
+    @pytest.mark.parametrize("moment", ["when it has counted", "when it has ended"])
+    def test_belongs_to_the_very_next_era(
+        self, half_open: BreakerCooldownTracker, probe: Permit, clock: FrozenDateTimeFactory, moment: str
+    ) -> None:
+        """Not to one that a hand begins thereafter."""
+        releases = itertools.count()
+
+        class Leaving(MeddlingLock):
+            def __exit__(
+                self, kind: type[BaseException] | None, error: object, traceback: TracebackType | None
+            ) -> None:
+                super().__exit__(kind, error, traceback)
+                if next(releases) == (moment == "when it has ended"):
+                    half_open.breaker("grok").open()
+
+        memory_of(half_open)._lock = Leaving(lambda: None)  # type: ignore[assignment]  # as above
+        begun = probe.begin()
+        clock.tick(30)
+        assert begun.failure(DOWN) is False
+        assert half_open.snapshot()["grok"].openings == 2
+
+    @pytest.mark.parametrize("success_threshold", [1, 2])
+    @pytest.mark.parametrize("hand", ["open", "close", "half_open"])
+    def test_and_a_hand_at_each_line_leave_a_tracker_that_agrees_with_its_breaker(
+        self, hand: str, success_threshold: int
+    ) -> None:
+        """The probe is not held, and the next one is a probe like any other."""
+        trackers: list[BreakerCooldownTracker] = []
+
+        def scene() -> tuple[Callable[[], Permit], Callable[[], object]]:
+            tracker = BreakerCooldownTracker(fail_max=2, success_threshold=success_threshold)
+            trackers.append(tracker)
+            tracker.breaker("grok").half_open()
+            return permit_of(tracker).begin, getattr(tracker.breaker("grok"), hand)
+
+        permits = meddle_at_each_line(scene)
+        trackers.pop()
+        for tracker, begun in zip(trackers, permits, strict=True):
+            status, breaker = tracker.snapshot()["grok"], tracker.breaker("grok")
+            assert status.state == breaker.state.name == breaker.current_state
+            assert status.state == "open" or tracker.is_available("grok")
+            begun.success()
+            assert breaker.current_state == status.state
+            breaker.half_open()
+            for _ in range(success_threshold):
+                permit_of(tracker).success()
+            assert tracker.snapshot()["grok"].state == "closed"
 
 
 class TestFeed:

@@ -156,6 +156,51 @@ class TestCounting:
             assert Counter(together(16, fail)) == {True: 1, False: 15}
             assert tracker.snapshot()[name].openings == 1
 
+    @pytest.mark.parametrize("jitter", [0.0, 0.5])
+    @pytest.mark.parametrize("state", ["closed", "half-open", "open, and over"])
+    @pytest.mark.usefixtures("fast_switching")
+    def test_exactly_one_cool_down_says_so_and_the_latest_end_wins(
+        self, clock: FrozenDateTimeFactory, state: str, jitter: float
+    ) -> None:
+        """Of 16 vendors' words at once, in each of many rounds, whichever comes first."""
+        tracker = BreakerCooldownTracker(fail_max=100, reset_timeout=30.0, jitter=jitter)
+        for number in range(20):
+            name = f"provider-{number}"
+            if state != "closed":
+                tracker.cool_down(name, 5)
+            if state == "open, and over":
+                permits = [tracker.acquire(name, force=True) for _ in range(16)]
+            clock.tick(5)
+            if state != "open, and over":
+                permits = [tracker.acquire(name, force=True) for _ in range(16)]
+            before = tracker.snapshot()[name]
+
+            def cool_down(index: int, permits: list[Permit | Cooling] = permits) -> bool:
+                permit = permits[index]
+                assert isinstance(permit, Permit)
+                # The longest that the tracker's own can be is 45 s.
+                return permit.cool_down(DOWN, 46.0 + index if index else None)
+
+            assert Counter(together(16, cool_down)) == {True: 1, False: 15}
+            after = tracker.snapshot()[name]
+            assert after.cooldown_remaining == 61.0
+            assert (after.openings, after.failures) == (before.openings + 1, before.failures + 1)
+
+    def test_failures_beside_cool_downs_start_one_cooldown(self, clock: FrozenDateTimeFactory) -> None:
+        """Whoever starts it, and the vendor's end holds."""
+        tracker = BreakerCooldownTracker(fail_max=1, jitter=1.0)
+        for number in range(30):
+            name = f"provider-{number}"
+            permit = tracker.acquire(name)
+            assert isinstance(permit, Permit)
+
+            def tell(index: int, permit: Permit = permit) -> bool:
+                return permit.cool_down(DOWN, 61.0) if index == 7 else permit.failure(DOWN)
+
+            assert Counter(together(8, tell)) == {True: 1, False: 7}
+            assert tracker.cooldown_remaining(name) == 61.0
+            assert tracker.snapshot()[name].openings == 1
+
     def test_one_name_is_one_breaker(self) -> None:
         """However many threads ask for a new name at once."""
         tracker = BreakerCooldownTracker()
@@ -280,6 +325,29 @@ class TestProbe:
         thread.start()
         thread.join(PATIENCE)
         assert self.herd(tracker, lambda: None) == (1, Counter(grok=1, terminus=63))
+
+    def test_a_probe_that_begins_to_answer_holds_up_nobody(self, clock: FrozenDateTimeFactory) -> None:
+        """While its stream goes on, others probe and close; what the stream dies of then is stale."""
+        tracker = elapsed_tracker(clock, success_threshold=2, fail_max=2)
+        probe = tracker.acquire("grok")
+        assert isinstance(probe, Permit)
+        stream = probe.begin()
+        assert self.herd(tracker, lambda: None) == (1, Counter(grok=1, terminus=63))
+        assert tracker.snapshot()["grok"].state == "closed"
+        assert stream.failure(DOWN) is False
+        assert tracker.snapshot()["grok"].failures == 0
+
+    def test_many_begun_permits_of_one_era_are_told_at_once(self, clock: FrozenDateTimeFactory) -> None:
+        """Of 16 streams that die while the breaker is half-open, one opens it again."""
+        tracker = elapsed_tracker(clock, success_threshold=17)
+        streams = []
+        for _ in range(16):
+            probe = tracker.acquire("grok")
+            assert isinstance(probe, Permit)
+            streams.append(probe.begin())
+        told = together(16, lambda number: streams[number].cool_down(DOWN, 5.0 + number))
+        assert Counter(told) == {True: 1, False: 15}
+        assert tracker.cooldown_remaining("grok") == 20.0
 
     def test_success_threshold_lets_one_through_at_a_time(self, clock: FrozenDateTimeFactory) -> None:
         """Each herd has its one probe, until the threshold closes."""
