@@ -36,6 +36,8 @@ nitpick_ignore = [
     ("py:class", "collections.abc.Sequence"),
     ("py:class", "datetime.datetime"),
     ("py:class", "datetime.timedelta"),
+    ("py:class", "logging.Logger"),
+    ("py:class", "logging.LoggerAdapter"),
     ("py:class", "pybreaker.CircuitBreaker"),
     ("py:class", "random.Random"),
     # Type variables, and an alias that only annotations name: Sphinx has no page for such things.

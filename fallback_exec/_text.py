@@ -23,11 +23,11 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 class _Brief(reprlib.Repr):
     """Shortens what was masked before: half of a credential has no shape that tells it from a word."""
 
-    def repr_str(self, value: str, level: int) -> str:
-        return super().repr_str(redact(value), level)
+    def repr_str(self, x: str, level: int) -> str:
+        return super().repr_str(redact(x), level)
 
-    def repr_instance(self, value: object, level: int) -> str:
-        return super().repr_instance(_Shown(redact(builtins.repr(value))), level)
+    def repr_instance(self, x: object, level: int) -> str:
+        return super().repr_instance(_Shown(redact(builtins.repr(x))), level)
 
 
 class _Shown:

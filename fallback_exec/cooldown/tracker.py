@@ -91,7 +91,7 @@ class Permit(ABC):
         """The provider has begun to answer, and the end of it is not in sight, as with a stream.
 
         Returns:
-            The permit through which the end is told: by default this one. Where an answer that has begun
+            The permit through which the end is told, by default this one. Where an answer that has begun
             is all that is awaited, as of a probe, it counts as a success now.
         """
         return self
