@@ -302,6 +302,25 @@ class TestCoolDown:
         trackers.pop()  # the last look, in which nobody meddled
         assert {tracker.cooldown_remaining("grok") for tracker in trackers} == {60.0 - 1e-6}
 
+    def test_that_is_stale_opens_nothing_where_the_cooldown_ends_at_that_moment(
+        self, clock: FrozenDateTimeFactory
+    ) -> None:
+        """It moves the end or comes too late, at whichever line the clock ticks."""
+        trackers: list[BreakerCooldownTracker] = []
+
+        def scene() -> tuple[Callable[[], bool], Callable[[], object]]:
+            clock.move_to("2026-01-01")
+            tracker = BreakerCooldownTracker(fail_max=1)
+            trackers.append(tracker)
+            permit = permit_of(tracker)
+            permit.failure(DOWN)
+            clock.tick(timedelta(seconds=30) - MICROSECOND)
+            return lambda: permit.cool_down(DOWN, 60.0), lambda: clock.tick(MICROSECOND)
+
+        assert set(meddle_at_each_line(scene)) == {False}
+        assert {tracker.snapshot()["grok"].openings for tracker in trackers} == {1}
+        assert {round(tracker.cooldown_remaining("grok")) for tracker in trackers} == {0, 60}
+
     @pytest.mark.parametrize("jitter_of", ["a failure", "a hand", "a cool down"])
     @pytest.mark.usefixtures("clock")
     def test_is_not_lengthened_by_jitter(self, jitter_of: str) -> None:

@@ -633,6 +633,24 @@ class TestModel:
         assert [rules.length(n) for n in range(5)] == [30, 45, 68, 100, 100]
         assert replace(rules, max_reset_timeout=1).length(1) == 30
 
+    def test_a_vendor_s_word(self) -> None:
+        """It opens, moves the end later when it is stale, and opens again what has begun to answer."""
+        provider = ModelProvider(ModelSettings(success_threshold=2, backoff_factor=2.0), Random(0))
+        first, late = provider.acquire(0, force=False), provider.acquire(0, force=False)
+        assert isinstance(first, ModelPermit)
+        assert isinstance(late, ModelPermit)
+        assert provider.fail_for(first, 0, "a", 10) is True
+        told = [provider.fail_for(late, 5, "b", seconds) for seconds in (4, None, 10)]
+        assert (told, provider.status(5)) == ([False] * 3, ModelStatus("open", 1, 10, 1, "a"))
+        probe = provider.acquire(15, force=False)
+        assert isinstance(probe, ModelPermit)
+        begun = provider.begin(probe)
+        assert (provider.begin(probe), provider.begin(begun), provider.successes) == (probe, begun, 1)
+        provider.succeed(ModelPermit(provider.era, has_begun=True))
+        assert provider.status(15) == ModelStatus("half-open", 0, 0, 1, "a")
+        assert [provider.fail_for(begun, 15, "c", None) for _ in range(2)] == [True, False]
+        assert provider.status(15) == ModelStatus("open", 1, 60 * SECOND, 2, "c")
+
     def test_a_provider_s_life(self) -> None:
         """Failures open it, a probe fails, another is lost, and the third closes it."""
         provider = ModelProvider(ModelSettings(fail_max=2, reset_timeout=10, probe_lease=5), Random(0))
