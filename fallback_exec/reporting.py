@@ -19,14 +19,16 @@ from fallback_exec.results import Outcome, Row, attempts_of
 from fallback_exec.strategies import Route
 from fallback_exec.verdicts import FAILURE, Verdict
 
+#: The rule for functions of the user's, of which nobody would await what they return.
+NO_COROUTINE = "must be a plain function, and must not return a coroutine"
+
 
 def refuse_coroutine(setting: str, function: object, coroutine: object, rows: list[Row]) -> NoReturn:
     """Close a coroutine that nobody would await, and say whose fault it is."""
     assert isinstance(coroutine, CoroutineType)  # noqa: S101  # for the type checker
     with contextlib.suppress(Exception):  # one that had begun may refuse
         coroutine.close()
-    rule = "must be a plain function, and must not return a coroutine"
-    raise InvalidConfigError(setting, function, rule, attempts=attempts_of(rows))
+    raise InvalidConfigError(setting, function, NO_COROUTINE, attempts=attempts_of(rows))
 
 
 def is_accepted(route: Route, permit: Permit, name: str, response: object, rows: list[Row]) -> bool:

@@ -19,7 +19,7 @@ from fallback_exec.deadline import Deadline
 from fallback_exec.errors import InvalidConfigError
 from fallback_exec.execution import execute
 from fallback_exec.providers import Provider
-from fallback_exec.reporting import judge, outcome_of, release, tell_failure, tell_success
+from fallback_exec.reporting import NO_COROUTINE, judge, outcome_of, release, tell_failure, tell_success
 from fallback_exec.results import Attempt, ExecuteResult, Outcome
 from fallback_exec.strategies import Route
 
@@ -70,14 +70,12 @@ def execute_stream(
         raise InvalidConfigError("fn", fn, "must be callable with a provider")
     start = _Start(config, fn)
     try:
-        result = execute(providers, start.config, start.pull, deadline=deadline)
-    except InvalidConfigError as error:
-        if start.refused is None:
-            raise
-        rule = f"must return an iterable, not {start.refused}"
-        raise InvalidConfigError("fn", fn, rule, attempts=error.attempts) from None
-    except BaseException:
+        result = execute(providers, start.settings(config), start.pull, deadline=deadline)
+    except BaseException as error:
         start.close()
+        if start.refusal is not None and isinstance(error, InvalidConfigError):
+            # execute() has refused what it was given, and knows nothing of what the user gave.
+            raise InvalidConfigError(*start.refusal, attempts=error.attempts) from None
         raise
     return StreamResult(config._route, result, start.source, start.permit(result.provider))
 
@@ -91,34 +89,47 @@ class _Start(Generic[P]):
 
     def __init__(self, config: ExecuteConfig, fn: Callable[[P], Iterable[Any]]) -> None:
         self._fn = fn
+        self._accept = config.accept
         self._log = config._route.log
         self._tracker = config._route.tracker
         self._keeper = None if self._tracker is None else _Keeper(self._tracker)
-        accept = config.accept
-        self.config = attrs.evolve(
-            config,
-            cooldown=self._keeper,
-            accept=None if accept is None else lambda first: first is END or accept(first),
-        )
         self.source: _Source | None = None
-        # What `fn` returned instead of a stream: its class's name.
-        self.refused: str | None = None
+        # What cannot be used: the argument or setting, its value and the rule that it breaks.
+        self.refusal: tuple[str, object, str] | None = None
+
+    def settings(self, config: ExecuteConfig) -> ExecuteConfig:
+        """Return the user's config for `execute()`. It refers to this object, which must not refer to it."""
+        accept = None if self._accept is None else self._is_accepted
+        return attrs.evolve(config, cooldown=self._keeper, accept=accept)
 
     def pull(self, provider: P) -> object:
         """Return the first item of the provider's stream, `END` where there is none."""
         self.close()  # a stream whose first item was rejected
         answer = self._fn(provider)
         if not any(hasattr(type(answer), method) for method in ("__iter__", "__getitem__")):
-            self.refused = class_name(answer)
+            self.refusal = "fn", self._fn, f"must return an iterable, not {class_name(answer)}"
             return answer if isinstance(answer, CoroutineType) else _refused()
         self.source = _Source(answer, self._log)
         try:
-            return next(self.source.iterator, END)
+            first = next(self.source.iterator, END)
         except BaseException:
             self.close()
             raise
         finally:
             del answer  # or the traceback of the provider's error would keep it alive
+        if type(first) is CoroutineType:
+            self.refusal = "fn", self._fn, "must return an iterable of items, not of coroutines"
+        return first
+
+    def _is_accepted(self, first: object) -> bool:
+        """Ask the user's predicate, which knows nothing of streams without items."""
+        assert self._accept is not None  # noqa: S101  # for the type checker: nobody asks without one
+        if first is END:
+            return True
+        answer: object = self._accept(first)
+        if type(answer) is CoroutineType:
+            self.refusal = "accept", self._accept, NO_COROUTINE
+        return cast("bool", answer)  # or what is refused there
 
     def close(self) -> None:
         """Close the stream that nobody will read."""
