@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import CoroutineType, TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeGuard, TypeVar, cast
 
 import attrs
 
@@ -28,6 +28,9 @@ T = TypeVar("T")
 
 #: Stands for the first item of a stream that has none.
 END = object()
+
+#: The items of a stream that has not begun.
+NOTHING: Iterator[Any] = iter(())
 
 
 def execute_stream(
@@ -80,6 +83,18 @@ def execute_stream(
     return StreamResult(config._route, result, start.source, start.permit(result.provider))
 
 
+def _is_iterable(answer: object) -> TypeGuard[Iterable[Any]]:
+    """Return whether `iter()` takes the answer, by its class alone.
+
+    Not by hasattr(), which finds for the members of an enum what makes their class iterable.
+    """
+    for method in ("__iter__", "__getitem__"):
+        for each in type(answer).__mro__:
+            if method in each.__dict__:
+                return each.__dict__[method] is not None
+    return False
+
+
 async def _refused() -> None:
     """Be what `execute()` refuses: an answer that is nobody's failure."""
 
@@ -106,12 +121,12 @@ class _Start(Generic[P]):
         """Return the first item of the provider's stream, `END` where there is none."""
         self.close()  # a stream whose first item was rejected
         answer = self._fn(provider)
-        if not any(hasattr(type(answer), method) for method in ("__iter__", "__getitem__")):
+        if not _is_iterable(answer):
             self.refusal = "fn", self._fn, f"must return an iterable, not {class_name(answer)}"
             return answer if isinstance(answer, CoroutineType) else _refused()
         self.source = _Source(answer, self._log)
         try:
-            first = next(self.source.iterator, END)
+            first = next(self.source.begin(), END)
         except BaseException:
             self.close()
             raise
@@ -152,8 +167,13 @@ class _Source:
 
     def __init__(self, answer: Iterable[Any], log: Log) -> None:
         self._answer = answer
-        self.iterator: Iterator[Any] = iter(answer)
+        self.iterator: Iterator[Any] = NOTHING
         self._log = log
+
+    def begin(self) -> Iterator[Any]:
+        """Return the iterator. To make one may fail like the first item."""
+        self.iterator = iter(self._answer)
+        return self.iterator
 
     def close(self) -> None:
         """Close the iterator, and what it iterates over: an SDK's stream closes its connection."""
