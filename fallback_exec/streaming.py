@@ -119,7 +119,6 @@ class _Start(Generic[P]):
 
     def pull(self, provider: P) -> object:
         """Return the first item of the provider's stream, `END` where there is none."""
-        self.close()  # a stream whose first item was rejected
         answer = self._fn(provider)
         if not _is_iterable(answer):
             self.refusal = "fn", self._fn, f"must return an iterable, not {class_name(answer)}"
@@ -137,14 +136,18 @@ class _Start(Generic[P]):
         return first
 
     def _is_accepted(self, first: object) -> bool:
-        """Ask the user's predicate, which knows nothing of streams without items."""
+        """Ask the user's predicate, which knows nothing of streams without items; close what it rejects."""
         assert self._accept is not None  # noqa: S101  # for the type checker: nobody asks without one
         if first is END:
             return True
         answer: object = self._accept(first)
         if type(answer) is CoroutineType:
             self.refusal = "accept", self._accept, NO_COROUTINE
-        return cast("bool", answer)  # or what is refused there
+            return cast("bool", answer)  # it is refused there
+        accepted = bool(answer)
+        if not accepted:
+            self.close()  # now: it must not take its time from the next provider's
+        return accepted
 
     def close(self) -> None:
         """Close the stream that nobody will read."""
