@@ -80,7 +80,7 @@ def execute_stream(
             # execute() has refused what it was given, and knows nothing of what the user gave.
             raise InvalidConfigError(*start.refusal, attempts=error.attempts) from None
         raise
-    return StreamResult(config._route, result, start.source, start.permit(result.provider))
+    return StreamResult(config._route, result, *start.hand_over(result.provider))
 
 
 def _is_iterable(answer: object) -> TypeGuard[Iterable[Any]]:
@@ -106,9 +106,9 @@ class _Start(Generic[P]):
         self._fn = fn
         self._accept = config.accept
         self._log = config._route.log
-        self._tracker = config._route.tracker
-        self._keeper = None if self._tracker is None else _Keeper(self._tracker)
-        self.source: _Source | None = None
+        tracker = config._route.tracker
+        self._keeper = None if tracker is None else _Keeper(tracker)
+        self._source: _Source | None = None
         # What cannot be used: the argument or setting, its value and the rule that it breaks.
         self.refusal: tuple[str, object, str] | None = None
 
@@ -123,9 +123,9 @@ class _Start(Generic[P]):
         if not _is_iterable(answer):
             self.refusal = "fn", self._fn, f"must return an iterable, not {class_name(answer)}"
             return answer if isinstance(answer, CoroutineType) else _refused()
-        self.source = _Source(answer, self._log)
+        self._source = _Source(answer, self._log)
         try:
-            first = next(self.source.begin(), END)
+            first = next(self._source.begin(), END)
         except BaseException:
             self.close()
             raise
@@ -150,17 +150,21 @@ class _Start(Generic[P]):
         return accepted
 
     def close(self) -> None:
-        """Close the stream that nobody will read."""
-        source, self.source = self.source, None
+        """Close the stream that nobody will read, and drop its permit."""
+        if self._keeper is not None:
+            self._keeper.kept = None
+        source, self._source = self._source, None
         if source is not None:
             source.close_quietly()
 
-    def permit(self, name: str) -> Permit:
-        """Return the permit through which the end is told."""
-        if self._tracker is None:
-            return NO_PERMIT
-        kept = None if self._keeper is None else self._keeper.kept
-        return PlainPermit(self._tracker, name, None) if kept is None else kept
+    def hand_over(self, name: str) -> tuple[_Source, Permit]:
+        """Return the stream that has begun, and the permit through which its end is told.
+
+        They are not kept: the traceback of an earlier provider's error refers to this object.
+        """
+        source, self._source = self._source, None
+        assert source is not None  # noqa: S101  # for the type checker: there is an answer
+        return source, NO_PERMIT if self._keeper is None else self._keeper.hand_over(name)
 
 
 class _Source:
@@ -214,17 +218,33 @@ class _Keeper(CooldownTracker):
         answer = self._tracker.acquire(name, force=force)
         return answer if isinstance(answer, Cooling) else _KeptPermit(self, answer)
 
+    def hand_over(self, name: str) -> Permit:
+        """Return the permit that was kept; a plain one where the tracker could not be asked for it."""
+        kept, self.kept = self.kept, None
+        return PlainPermit(self._tracker, name, None) if kept is None else kept
+
 
 class _KeptPermit(Permit):
+    """The permit of one attempt: its first success is the stream's beginning, its second the stream's end.
+
+    The end is told to what `begin()` returned, or, where that raised, to the permit it was asked of.
+    """
+
     __slots__ = ("_keeper", "_permit", "cooling")
 
     def __init__(self, keeper: _Keeper, permit: Permit) -> None:
-        self._keeper = keeper
+        self._keeper: _Keeper | None = keeper
         self._permit = permit
+        # What was learned when it was acquired: a permit that begin() returns may have nothing to say.
         self.cooling = permit.cooling
 
     def success(self) -> None:
-        self._keeper.kept = self._permit.begin()
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            self._permit.success()
+        else:
+            keeper.kept = self
+            self._permit = self._permit.begin()
 
     def failure(self, error: Exception) -> bool:
         return self._permit.failure(error)
@@ -233,7 +253,8 @@ class _KeptPermit(Permit):
         try:
             return self._permit.cool_down(error, seconds)
         finally:
-            self.cooling = self._permit.cooling
+            if self._keeper is not None:  # else there is no line of a story to be written
+                self.cooling = self._permit.cooling
 
     def release(self) -> None:
         self._permit.release()
@@ -265,9 +286,7 @@ class StreamResult(Iterator[T]):
     attempts: tuple[Attempt, ...]
     outcome: Outcome | None
 
-    def __init__(
-        self, route: Route, result: ExecuteResult[object], source: _Source | None, permit: Permit
-    ) -> None:
+    def __init__(self, route: Route, result: ExecuteResult[object], source: _Source, permit: Permit) -> None:
         self.provider = result.provider
         self.attempt_num = result.attempt_num
         self.was_terminus = result.was_terminus
@@ -276,7 +295,7 @@ class StreamResult(Iterator[T]):
         self.outcome = None
         self._route = route
         self._permit = permit
-        self._source = source
+        self._source: _Source | None = source
         # The first item, until it is taken.
         self._first = [result.response]
         if result.response is END:
