@@ -29,7 +29,7 @@ T = TypeVar("T")
 #: Stands for the first item of a stream that has none.
 END = object()
 
-#: The items of a stream that has not begun.
+#: The items of a stream that has not begun, or is over.
 NOTHING: Iterator[Any] = iter(())
 
 
@@ -265,9 +265,9 @@ class StreamResult(Iterator[T]):
 
     An iterator, and a context manager that closes it. An error of the provider's is raised as it is; it
     is counted, and ends the stream. Closing it early closes the provider's generator, or the SDK's stream,
-    and counts nothing, as does dropping it.
+    and counts nothing, as does dropping it. Whatever ends it first is told, and nothing after that.
 
-    For one thread at a time, like any generator.
+    For one thread at a time, like any generator; not always the same one.
 
     Attributes:
         provider: The name of the provider that answers.
@@ -294,10 +294,12 @@ class StreamResult(Iterator[T]):
         self.attempts = result.attempts
         self.outcome = None
         self._route = route
-        self._permit = permit
-        self._source: _Source | None = source
+        # Taken out by whoever ends the stream, in one step: it may be closed from within, or while another
+        # thread waits for an item.
+        self._under_way = [(source, permit)]
         # The first item, until it is taken.
         self._first = [result.response]
+        self._rest = source.iterator
         if result.response is END:
             self._end()
 
@@ -305,21 +307,17 @@ class StreamResult(Iterator[T]):
         return self
 
     def __next__(self) -> T:
-        source = self._source
-        if source is None:
-            raise StopIteration
+        first = self._first
         try:
-            return cast("T", self._first.pop() if self._first else next(source.iterator))
+            return cast("T", first.pop() if first else next(self._rest))
         except StopIteration:
             self._end()
             raise
         except Exception as error:
             self._fail(error)
-            source.close_quietly()
             raise
         except BaseException:
-            self._give_back()
-            source.close_quietly()
+            self._abandon(_Source.close_quietly)
             raise
 
     def __enter__(self) -> Self:
@@ -328,35 +326,49 @@ class StreamResult(Iterator[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        self._abandon(_Source.close if error is None else _Source.close_quietly)
 
     def close(self) -> None:
         """Close the provider's stream, if it is under way. What that raises is raised."""
-        source = self._source
-        if source is not None:
-            self._give_back()
-            source.close()
+        self._abandon(_Source.close)
 
     def __repr__(self) -> str:
         state = "under way" if self.outcome is None else self.outcome.value
-        return f"<StreamResult of {name_text(self.provider)}, attempt {self.attempt_num}, {state}>"
+        name = name_text(self.provider, self._route.log.redact)
+        return f"<StreamResult of {name}, attempt {self.attempt_num}, {state}>"
 
     def _end(self) -> None:
-        self._finish(Outcome.SUCCESS)
-        tell_success(self._permit, self.provider, self._route.log)
+        for source, permit in self._finish(Outcome.SUCCESS):
+            try:
+                tell_success(permit, self.provider, self._route.log)
+            finally:
+                source.close_quietly()
 
     def _fail(self, error: Exception) -> None:
-        self._finish(Outcome.FAILURE)
-        verdict = judge(self._route, self._permit, self.provider, error)
-        self.outcome = outcome_of(verdict)
-        tell_failure(self._route, self._permit, self.provider, error, verdict)
-        self._route.log.emit(_log.STREAM_FAILED, self.provider, error, self.attempt_num, self.was_terminus)
+        for source, permit in self._finish(Outcome.NEUTRAL):
+            try:
+                verdict = judge(self._route, permit, self.provider, error)
+                self.outcome = outcome_of(verdict)
+                tell_failure(self._route, permit, self.provider, error, verdict)
+                self._route.log.emit(
+                    _log.STREAM_FAILED, self.provider, error, self.attempt_num, self.was_terminus
+                )
+            finally:
+                source.close_quietly()
 
-    def _give_back(self) -> None:
-        self._finish(Outcome.NEUTRAL)
-        release(self._permit, self.provider, self._route.log)
+    def _abandon(self, close: Callable[[_Source], None]) -> None:
+        for source, permit in self._finish(Outcome.NEUTRAL):
+            try:
+                release(permit, self.provider, self._route.log)
+            finally:
+                close(source)
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _finish(self, outcome: Outcome) -> list[tuple[_Source, Permit]]:
+        """Return what was under way, for the first who asks; nothing for the others."""
+        try:
+            ended = [self._under_way.pop()]
+        except IndexError:
+            return []
         self.outcome = outcome
-        self._source = None
-        self._first.clear()
+        self._first, self._rest = [], NOTHING
+        return ended
