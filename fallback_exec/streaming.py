@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import CoroutineType, TracebackType
 from typing import Any, Generic, Self, TypeGuard, TypeVar, cast
@@ -184,18 +184,29 @@ class _Source:
 
     def close(self) -> None:
         """Close the iterator, and what it iterates over: an SDK's stream closes its connection."""
-        with contextlib.ExitStack() as stack:
-            for each in (self._answer, self.iterator)[self._answer is self.iterator :]:
-                close = getattr(each, "close", None)
-                if callable(close):
-                    stack.callback(close)
+        try:
+            _close(self.iterator)
+        finally:
+            if self._answer is not self.iterator:
+                _close(self._answer)
 
     def close_quietly(self) -> None:
         """Close them where something else is to be said; an error is logged."""
+        handled = sys.exception()
+        traceback = None if handled is None else handled.__traceback__
         try:
             self.close()
         except Exception as error:
             self._log.emit(_log.NOT_CLOSED, error)
+        finally:
+            if handled is not None:  # close() may have raised it once more, which would make it grow
+                BaseException.with_traceback(handled, traceback)
+
+
+def _close(thing: object) -> None:
+    close = getattr(thing, "close", None)
+    if callable(close):
+        close()
 
 
 class _Keeper(CooldownTracker):
