@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import CoroutineType, TracebackType
-from typing import Any, Generic, Self, TypeGuard, TypeVar, cast
+from typing import Any, Generic, NoReturn, Self, TypeGuard, TypeVar, cast
 
 import attrs
 
@@ -342,6 +342,9 @@ class StreamResult(Iterator[T]):
     def close(self) -> None:
         """Close the provider's stream, if it is under way. What that raises is raised."""
         self._abandon(_Source.close)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a StreamResult cannot be pickled or copied: its items come once")
 
     def __repr__(self) -> str:
         state = "under way" if self.outcome is None else self.outcome.value
