@@ -119,18 +119,20 @@ class _Start(Generic[P]):
 
     def pull(self, provider: P) -> object:
         """Return the first item of the provider's stream, `END` where there is none."""
-        answer = self._fn(provider)
+        answer: object = self._fn(provider)
         if not _is_iterable(answer):
             self.refusal = "fn", self._fn, f"must return an iterable, not {class_name(answer)}"
-            return answer if isinstance(answer, CoroutineType) else _refused()
-        self._source = _Source(answer, self._log)
+            # Not isinstance(): what claims to be a coroutine would be taken for an answer.
+            return answer if type(answer) is CoroutineType else _refused()
+        source = self._source = _Source(answer, self._log)
         try:
-            first = next(self._source.begin(), END)
+            source.iterator = iter(answer)
+            first = next(source.iterator, END)
         except BaseException:
             self.close()
             raise
         finally:
-            del answer  # or the traceback of the provider's error would keep it alive
+            del answer, source  # or the traceback of the provider's error would keep them alive
         if type(first) is CoroutineType:
             self.refusal = "fn", self._fn, "must return an iterable of items, not of coroutines"
         return first
@@ -176,11 +178,6 @@ class _Source:
         self._answer = answer
         self.iterator: Iterator[Any] = NOTHING
         self._log = log
-
-    def begin(self) -> Iterator[Any]:
-        """Return the iterator. To make one may fail like the first item."""
-        self.iterator = iter(self._answer)
-        return self.iterator
 
     def close(self) -> None:
         """Close the iterator, and what it iterates over: an SDK's stream closes its connection."""
