@@ -99,6 +99,11 @@ async def _refused() -> None:
     """Be what `execute()` refuses: an answer that is nobody's failure."""
 
 
+#: One for all. It is closed: where the refusal is interrupted, Python does not miss that it was awaited.
+REFUSED = _refused()
+REFUSED.close()
+
+
 class _Start(Generic[P]):
     """The attempts until one has a first item: what `execute()` is given, and what is kept of it."""
 
@@ -123,7 +128,7 @@ class _Start(Generic[P]):
         if not _is_iterable(answer):
             self.refusal = "fn", self._fn, f"must return an iterable, not {class_name(answer)}"
             # Not isinstance(): what claims to be a coroutine would be taken for an answer.
-            return answer if type(answer) is CoroutineType else _refused()
+            return answer if type(answer) is CoroutineType else REFUSED
         source = self._source = _Source(answer, self._log)
         try:
             source.iterator = iter(answer)

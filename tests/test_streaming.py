@@ -496,6 +496,17 @@ class TestRefusal:
         assert list(grok(fallback(), 1, item)) == [1, item]
         item.close()
 
+    def test_may_be_interrupted(self) -> None:
+        """Then the interruption is raised, and Python complains of nothing."""
+
+        class Interrupted(PermitTracker):
+            def note(self, called: str, *arguments: object) -> None:
+                if called == "release":
+                    raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            execute_stream(vendors("grok"), fallback(Interrupted()), returning(grok=5))
+
     def test_of_a_config_that_is_none(self) -> None:
         """It is looked at first."""
         with pytest.raises(InvalidConfigError, match="config must be an ExecuteConfig"):
@@ -1507,6 +1518,16 @@ class TestTrackers:
         grok(config, 1, 2).close()
         error = VendorError("down")
         assert dies(grok(config, 1, error)) is error
+
+    def test_whose_permits_go_on_as_less_than_permits_are_heard(
+        self, records: Records, logger: logging.Logger
+    ) -> None:
+        """What is missing is asked for by nobody: the cooldown that has started is logged."""
+        begun = SimpleNamespace(cool_down=lambda error, seconds: True)
+        classify = mock.Mock(return_value=Verdict.cool_down(7))
+        tracker = BeginTracker(lambda _: begun)
+        dies(grok(fallback(tracker, logger, classify=classify), 1, VendorError("down")))
+        assert records.lines[-2].startswith("WARNING provider entering cooldown provider=grok")
 
     def test_are_passed_on_each_question(self) -> None:
         """What stands between execution and the tracker has no answers of its own."""
