@@ -150,6 +150,9 @@ class _Streaming(BaseHTTPRequestHandler):
     def _end(self) -> None:
         if DIALECTS[self.path].ends:
             self._send(DIALECTS[self.path].ends)
+        self._finish()
+
+    def _finish(self) -> None:
         self.wfile.write(b"0\r\n\r\n")
 
     def _wait(self) -> None:

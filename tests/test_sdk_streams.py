@@ -21,6 +21,7 @@ from stream_vendors import (
     ANTHROPIC_TEXT,
     COMPLAINT,
     HTTPX,
+    OPENAI_CHAT,
     OPENAI_RESPONSES,
     VENDORS,
     WAITS,
@@ -234,6 +235,23 @@ class TestEnds:
         with pytest.raises(KeyError), stream_of(vendor, client, config, WAITS):
             raise KeyError
         assert server.hung_up.wait(PATIENCE)
+
+
+class TestCutShort:
+    """A stream that lacks its end, politely."""
+
+    @pytest.fixture
+    def vendor(self) -> StreamVendor:
+        """The vendor whose client is wanted."""
+        return OPENAI_CHAT
+
+    def test_is_what_the_sdk_takes_it_for(
+        self, vendor: StreamVendor, client: Any, config: ExecuteConfig, tracker: PermitTracker
+    ) -> None:
+        """The client misses no `[DONE]` where the response is complete: a success."""
+        stream = stream_of(vendor, client, config, "head word finish")
+        assert text_of(vendor, stream) == "word"
+        assert tracker.outcomes() == [("success", "1")]
 
 
 class TestAccept:
