@@ -32,6 +32,8 @@ nitpick_ignore = [
     # Of the standard library and of pybreaker. Their inventories are on the web; the build needs no network.
     ("py:class", "collections.abc.Callable"),
     ("py:class", "collections.abc.Hashable"),
+    ("py:class", "collections.abc.Iterable"),
+    ("py:class", "collections.abc.Iterator"),
     ("py:class", "collections.abc.Mapping"),
     ("py:class", "collections.abc.Sequence"),
     ("py:class", "datetime.datetime"),
@@ -48,11 +50,21 @@ nitpick_ignore = [
     ("py:class", "fallback_exec.results.T"),
     ("py:class", "fallback_exec.stale.P"),
     ("py:class", "fallback_exec.stale.T"),
+    ("py:class", "fallback_exec.streaming.P"),
+    ("py:class", "fallback_exec.streaming.T"),
 ]
 
 
 # Made by the library or the enum machinery, never by users: how they are made says nothing.
-_NOT_BUILT_BY_USERS = {"Attempt", "CooldownStatus", "ExecuteResult", "Outcome", "Provider", "Strategy"}
+_NOT_BUILT_BY_USERS = {
+    "Attempt",
+    "CooldownStatus",
+    "ExecuteResult",
+    "Outcome",
+    "Provider",
+    "Strategy",
+    "StreamResult",
+}
 
 
 def _leave_out_signature(
