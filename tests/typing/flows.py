@@ -42,7 +42,9 @@ from fallback_exec import (
     StaleIfError,
     StandInError,
     Strategy,
+    StreamResult,
     execute,
+    execute_stream,
 )
 
 
@@ -156,6 +158,24 @@ def generate(provider: Provider) -> Generator[str, None, int]:
 
 assert_type(execute(plain, config, draw), ExecuteResult[Picture])
 assert_type(execute(plain, config, generate), ExecuteResult[Generator[str, None, int]])
+
+# Streams: the type of the items, whatever iterable `fn` returns.
+
+spoken = execute_stream([Computed()], config, lambda provider: provider.words(), deadline=5)
+assert_type(spoken, StreamResult[str])
+assert_type(next(spoken), str)
+assert_type(list(spoken), list[str])
+assert_type(spoken.provider, str)
+assert_type(spoken.attempt_num, int)
+assert_type(spoken.was_terminus, bool)
+assert_type(spoken.latency, float)
+assert_type(spoken.attempts, tuple[Attempt, ...])
+assert_type(spoken.outcome, Outcome | None)
+with execute_stream(plain, config, generate) as generated:
+    assert_type(generated, StreamResult[str])
+    items: Iterator[str] = generated
+generated.close()
+assert_type(execute_stream(plain, config, lambda provider: [provider.draw("a cat")]), StreamResult[Picture])
 
 # A union of two classes can be told apart within `fn`.
 
@@ -289,6 +309,8 @@ execute(Plain("grok"), config, draw)  # type: ignore[arg-type]
 execute(iter(plain), config, draw)  # type: ignore[arg-type]
 execute(plain, config, lambda each: each.paint())  # type: ignore[attr-defined]
 execute([FrozenData("grok")], config, draw)  # type: ignore[arg-type]
+execute_stream(plain, config, draw)  # type: ignore[arg-type]
+execute_stream([Nameless()], config, lambda each: [each])  # type: ignore[type-var]
 execute(plain, config, draw, deadline="5")  # type: ignore[arg-type]
 execute(plain, config, draw, Deadline(5))  # type: ignore[call-arg]
 execute(plain, "fallback", draw)  # type: ignore[arg-type]
