@@ -53,10 +53,12 @@ from helpers import (
     Vendor,
     VendorError,
     Watch,
+    act_at_each_call,
     fields_of,
     in_thread,
     in_threads,
     logger_with,
+    meddle_at_each_line,
     replying,
     vendors,
 )
@@ -1249,6 +1251,30 @@ class TestClosing:
             stream.close()
         assert seen == [1]
 
+    @pytest.mark.parametrize("words", [(1,), (1, VendorError("down")), (1, 2, 3)])
+    def test_at_any_step_tells_one_end(self, words: tuple[object, ...]) -> None:
+        """Whoever comes first, a reader or somebody who closes: the other one is told of nothing."""
+
+        def scene() -> tuple[
+            Callable[[], tuple[list[tuple[object, object]], Outcome | None]], Callable[[], object]
+        ]:
+            tracker = PermitTracker()
+            source = SdkStream(*words)
+            stream = execute_stream(vendors("grok"), fallback(tracker), returning(grok=source))
+
+            def read() -> tuple[list[tuple[object, object]], Outcome | None]:
+                items = ending(stream)
+                assert words[: len(items)] == tuple(items)
+                assert source.closed == ["iterator", "stream"]
+                return tracker.outcomes(), stream.outcome
+
+            return read, stream.close
+
+        ends = meddle_at_each_line(scene)
+        assert all(len(told) == 1 for told, _ in ends)
+        assert {"release"} < {told[0][0] for told, _ in ends}
+        assert {Outcome.NEUTRAL} < {outcome for _, outcome in ends}
+
     @pytest.mark.parametrize("last", ["end", "error"])
     def test_from_within_is_the_first_end(self, last: str) -> None:
         """What the provider's code does after it has closed its own stream is not counted."""
@@ -1391,6 +1417,41 @@ class TestInterruption:
         assert source.closed == ["iterator", "stream"]
         assert len(tracker.permits) == 0
         assert caught.value.args == ()
+
+    @pytest.mark.parametrize("words", [(1,), (1, VendorError("down")), (1, 2, 3)])
+    def test_at_any_moment_leaves_nothing_behind(
+        self, words: tuple[object, ...], clock: FrozenDateTimeFactory
+    ) -> None:
+        """From the call to the end of the `with` block: no stream is open, and no probe is held."""
+
+        def scene() -> tuple[
+            tuple[BreakerCooldownTracker, list[str]], Callable[[], None], Callable[[], object]
+        ]:
+            tracker = BreakerCooldownTracker(success_threshold=2)
+            tracker.cool_down("grok")
+            clock.tick(30)
+            config, steps = fallback(tracker), []
+
+            def fn(provider: Vendor) -> Iterator[object]:
+                steps.append("opened")
+                try:
+                    yield from saying(grok=words)(provider)
+                finally:
+                    steps.append("closed")
+
+            def work() -> None:
+                with execute_stream(vendors("grok"), config, fn) as stream:
+                    for _ in itertools.islice(stream, 2):
+                        pass
+
+            return (tracker, steps), work, mock.Mock(side_effect=StopEverythingError)
+
+        moments = 0
+        for (tracker, steps), _ in act_at_each_call(scene):
+            moments += 1
+            assert steps.count("opened") == steps.count("closed")
+            assert state(tracker) == "open" or isinstance(tracker.acquire("grok"), Permit)
+        assert moments > 50
 
     def test_while_it_is_closed_early_is_raised(self) -> None:
         """The permit was given back before."""
