@@ -10,6 +10,7 @@
 ('ANYONE THERE?', 'backup', 2)
 """
 
+from fallback_exec.classify import ErrorClassifier, classify_error
 from fallback_exec.config import ExecuteConfig
 from fallback_exec.cooldown.breaker import BreakerCooldownTracker, CooldownStatus
 from fallback_exec.cooldown.settings import BreakerSettings
@@ -46,6 +47,7 @@ __all__ = [
     "Cooling",
     "Deadline",
     "DeadlineExceededError",
+    "ErrorClassifier",
     "ExecuteConfig",
     "ExecuteResult",
     "ExecutionCancelledError",
@@ -64,6 +66,7 @@ __all__ = [
     "Strategy",
     "StreamResult",
     "Verdict",
+    "classify_error",
     "execute",
     "execute_stream",
     "redact",
