@@ -16,8 +16,8 @@ copyright = f"2026, {author}"
 release = version_of("fallback-exec")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-# Of `benchmarks/`, pages include snippets.
-exclude_patterns = ["_build", "benchmarks/*.md"]
+# Of these two, pages include snippets.
+exclude_patterns = ["_build", "benchmarks/*.md", "vendors/*.md"]
 html_theme = "furo"
 html_title = f"fallback_exec {release}"
 

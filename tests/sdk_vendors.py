@@ -3,56 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import anthropic
 import openai
 
 from fallback_exec import AllProvidersFailedError, ExecuteConfig, NamedProvider, Strategy, execute
+from vendors.cases import CASES
+from vendors.sdks import API_KEY
+from vendors.server import serving
 
 #: A path of the server's that answers nothing: it hangs up.
-HANG_UP = "0"
-
-#: What both SDKs send in a header.
-API_KEY = "not-really-a-key"
-
-_BODY = json.dumps({"error": {"type": "trouble", "message": "slow down"}}).encode()
-
-
-class _Refusing(BaseHTTPRequestHandler):
-    """Answers every request with the status that its path begins with."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        status = self.path.split("/")[1]
-        if status == HANG_UP:
-            self.close_connection = True
-            return
-        self.send_response(int(status))
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(_BODY)))
-        self.end_headers()
-        self.wfile.write(_BODY)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is given
-        """Say nothing."""
+HANG_UP = "hang-up"
 
 
 @contextlib.contextmanager
 def refusing_server() -> Iterator[str]:
-    """Serve on loopback; the URL wants a path that begins with a status."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    """Serve on loopback; the URL wants a path that begins with a status, or with `HANG_UP`."""
+    with serving(CASES) as vendor:
+        yield vendor.url
 
 
 def ask_openai(url: str) -> object:

@@ -15,7 +15,8 @@ import pytest
 
 from fallback_exec import AllProvidersFailedError, StandInError
 from helpers import PATIENCE
-from sdk_vendors import API_KEY, HANG_UP, failing_sdks, raise_failing_sdks, refusing_server
+from sdk_vendors import HANG_UP, failing_sdks, raise_failing_sdks, refusing_server
+from vendors.sdks import API_KEY
 
 KINDS: dict[str, tuple[type[Exception], type[Exception]]] = {
     "400": (openai.BadRequestError, anthropic.BadRequestError),

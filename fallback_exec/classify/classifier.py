@@ -27,24 +27,23 @@ def classify_error(error: Exception) -> Verdict:
     It looks at what the error shows: its HTTP or gRPC status, the vendor's codes, the headers, the parsed
     body, the names of its classes. The first line that fits decides:
 
-    ==========================================================================  ==========================
-    what the error shows                                                        verdict
-    ==========================================================================  ==========================
-    botocore `Throttling*`, `TooManyRequests*`, `SlowDown`,                     `cool_down(retry_after)`
-    `RequestLimitExceeded`; gRPC `RESOURCE_EXHAUSTED`
-    botocore `UnrecognizedClient*`, `ExpiredToken*`, `AccessDenied*`,           `cool_down(3600)`
-    `Signature*`; gRPC `UNAUTHENTICATED`, `PERMISSION_DENIED`
-    402; code or type `insufficient_quota`, `billing_*`; a Google quota         `cool_down(3600)`
-    `PerDay`
-    429; 503 or 529 that say when to come back                                  `cool_down(retry_after)`
-    401, 403                                                                    `cool_down(3600)`
-    408, 409, 423, 425, 499, 5xx; gRPC `UNAVAILABLE`, `DEADLINE_EXCEEDED`,      `failure()`
-    `INTERNAL`, `UNKNOWN`, `ABORTED`
-    other 4xx; gRPC `INVALID_ARGUMENT`, `NOT_FOUND`, `FAILED_PRECONDITION`,     `abort()`
-    `CANCELLED`; classes named `ParamValidation`, `InvalidURL`, `ContentFilter`
-    without a status, classes named `Authentication`, `Credential`, `NoRegion`  `cool_down(3600)`
-    timeouts, broken connections, junk in place of an answer, anything else     `failure()`
-    ==========================================================================  ==========================
+    ==========================  ===========================================================================
+    verdict                     what the error shows
+    ==========================  ===========================================================================
+    `cool_down(retry_after)`    botocore `Throttling*`, `TooManyRequests*`, `SlowDown`,
+                                `RequestLimitExceeded`; gRPC `RESOURCE_EXHAUSTED`
+    `cool_down(3600)`           botocore `UnrecognizedClient*`, `ExpiredToken*`, `AccessDenied*`,
+                                `Signature*`; gRPC `UNAUTHENTICATED`, `PERMISSION_DENIED`
+    `cool_down(3600)`           402; code or type `insufficient_quota`, `billing_*`; a Google quota `PerDay`
+    `cool_down(retry_after)`    429; 503 or 529 that say when to come back
+    `cool_down(3600)`           401, 403
+    `failure()`                 408, 409, 423, 425, 499, 5xx; gRPC `UNAVAILABLE`, `DEADLINE_EXCEEDED`,
+                                `INTERNAL`, `UNKNOWN`, `ABORTED`
+    `abort()`                   other 4xx; gRPC `INVALID_ARGUMENT`, `NOT_FOUND`, `FAILED_PRECONDITION`,
+                                `CANCELLED`; classes named `ParamValidation`, `InvalidURL`, `ContentFilter`
+    `cool_down(3600)`           no status, and classes named `Authentication`, `Credential`, `NoRegion`
+    `failure()`                 timeouts, broken connections, junk in place of an answer, anything else
+    ==========================  ===========================================================================
 
     `retry_after` is what the vendor asks for, at most an hour; None, the tracker's own cooldown, where it
     does not ask. Safe for concurrent use; nothing is read from the network.
