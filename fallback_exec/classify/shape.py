@@ -131,8 +131,8 @@ def _grpc_method(error: object, name: str) -> object:
 
 def is_status(value: object) -> TypeGuard[int]:
     """Return whether a value is an HTTP status."""
-    kind = type(value)
-    return kind is not bool and issubclass(kind, int) and 100 <= int.__index__(cast("int", value)) <= 599
+    # A bool is an int, too, and below the least of them.
+    return issubclass(type(value), int) and 100 <= int.__index__(cast("int", value)) <= 599
 
 
 def _is_dict(value: object) -> TypeGuard[dict[object, object]]:

@@ -226,6 +226,11 @@ class TestQuotas:
             7
         )
 
+    def test_codes_have_at_most_200_characters(self) -> None:
+        """What is longer is no code."""
+        assert classify_error(shaped(status_code=429, code=f"{'billing_':x<200}")) == LONG
+        assert classify_error(shaped(status_code=429, code=f"{'billing_':x<201}")) == COOL_DOWN
+
     def test_of_google_for_a_day_are_a_long_cooldown(self) -> None:
         """Google's RetryInfo speaks of seconds even then."""
         per_day = quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier")
