@@ -516,6 +516,25 @@ class TestRenewal:
         assert [reference() for reference in gone] == [None, None]
         assert permit.failure(DOWN) is True
 
+    def test_passes_over_what_dies_meanwhile(self) -> None:
+        """The renewal of one owner may be the end of another."""
+        renewed: list[str] = []
+
+        class Owner:
+            def __init__(self, name: str) -> None:
+                self.name = name
+                self.other: Owner | None = None
+                _forks.renew_after_fork(self)
+
+            def _renew_after_fork(self) -> None:
+                renewed.append(self.name)
+                self.other = None
+
+        first = Owner("first")
+        first.other = Owner("second")
+        _forks._renew_all()
+        assert renewed == ["first"]
+
 
 def environment(**variables: str) -> dict[str, str]:
     """Return the environment of a process that can import the tests' helpers."""
