@@ -78,20 +78,17 @@ def class_name(value: object, name: str = "__name__") -> str:
     return one_line(type.__dict__[name].__get__(type(value)))
 
 
-def masked_repr(value: object) -> str:
-    """Return the `repr` of any object in one line, without the credentials in it."""
+def masked_repr(value: object, show: Callable[[object], str] = builtins.repr) -> str:
+    """Return the `repr` of any object in one line, without credentials; its type where that cannot be had."""
     try:
-        return one_line(redact(builtins.repr(value)))
+        return one_line(redact(show(value)))
     except Exception:
         return f"<{class_name(value)} that cannot be shown>"
 
 
 def brief(value: object) -> str:
     """Return a short `masked_repr` of any object."""
-    try:
-        return one_line(redact(_brief.repr(value)))  # whole: what a dict says of a value stands in its key
-    except Exception:
-        return f"<{class_name(value)} that cannot be shown>"
+    return masked_repr(value, _brief.repr)  # masked as a whole: what a value is may stand in a dict's key
 
 
 def whole_seconds(seconds: float) -> float:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fallback_exec._text import brief, error_text, one_line, whole_seconds
+from fallback_exec._text import brief, error_text, masked_repr, name_text, one_line, whole_seconds
 
 # Text as it comes in the wild: with control characters, and with surrogates that stand alone.
 any_text = st.text(st.characters())
@@ -181,6 +181,33 @@ class TestBrief:
         assert "ReprRaises" in brief(ReprRaises())
         assert r"Two\nLines" in brief(type("Two\nLines", (ReprRaises,), {})())
         assert brief(ReprOfTwoLines()) == r"two\nlines"
+
+
+class TestMaskedRepr:
+    """A repr at its full length."""
+
+    def test_is_the_repr_without_credentials(self) -> None:
+        """Whatever the length, unlike a short one."""
+        assert masked_repr(["x" * 500]) == repr(["x" * 500])
+        assert masked_repr({"password": "hunter2"}) == "{'password': '[redacted]'}"
+
+    def test_names_the_class_of_what_cannot_be_shown(self) -> None:
+        """As a short one does."""
+        assert masked_repr(ReprRaises()) == "<ReprRaises that cannot be shown>"
+
+
+class TestNameText:
+    """A provider's name as it is shown."""
+
+    def test_is_one_line_without_credentials(self) -> None:
+        """A name may be a URL."""
+        assert name_text("https://user:hunter2@vendor.example\n") == r"https://[redacted]@vendor.example\n"
+        assert name_text("grok") == "grok"
+
+    def test_is_masked_by_the_function_that_is_given(self) -> None:
+        """Where that fails, nothing of the name is shown."""
+        assert name_text("grok", str.upper) == "GROK"
+        assert name_text("grok", lambda _: str(1 // 0)) == "[redact failed]"
 
 
 class TestWholeSeconds:

@@ -27,6 +27,7 @@ from fallback_exec import (
     StandInError,
     execute,
 )
+from fallback_exec.redaction import MAX_LENGTH
 from helpers import (
     PATIENCE,
     Vendor,
@@ -285,13 +286,16 @@ class TestRaising:
         assert error.__cause__ is error
 
     def test_a_text_of_megabytes_is_an_error_like_any_other(self) -> None:
-        """Size alone breaks nothing: the text is had in full, once for each who keeps it."""
+        """Size alone breaks nothing: what is shown, kept and sent of the text is bounded."""
         error = VendorError("x" * 5_000_000)
         tracker = BreakerCooldownTracker(fail_max=1)
         config = ExecuteConfig(strategy="fallback", cooldown=tracker, logger=logger_with())
         failure = error_of(AllProvidersFailedError, vendors("grok"), config, replying(grok=error))
-        assert len(str(failure)) > 5_000_000
-        assert len(pickle.dumps(failure)) < 40_000_000
+        assert "[cut: 5000000 characters]" in str(failure)
+        assert len(str(failure)) < MAX_LENGTH + 200
+        assert len(tracker.snapshot()["grok"].last_error or "") <= MAX_LENGTH
+        assert str(failure.exceptions[0]) == "x" * 5_000_000  # the exception object stays as it is
+        assert len(pickle.dumps(failure)) < 11_000_000
 
 
 class TestGroups:
@@ -322,7 +326,9 @@ class TestGroups:
         failure: Any = nest(50, VendorError("deep"))
         assert failure.subgroup(ValueError) is None
         assert failure.subgroup(VendorError) is not None
-        assert "deep" in "".join(traceback.format_exception_only(failure))
+        assert "[cut: " in "".join(traceback.format_exception_only(failure))
+        shallower = nest(30, VendorError("deep"))
+        assert "deep" in "".join(traceback.format_exception_only(shallower))
 
 
 class TestFrames:
