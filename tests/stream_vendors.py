@@ -91,6 +91,8 @@ DIALECTS = {
     "/lines": Dialect(begins=b"", word=b"word\n", error=f"error: {COMPLAINT}\n".encode(), ends=b""),
 }
 
+_LAST_CHUNK = b"0\r\n\r\n"
+
 
 class StreamServer(ThreadingHTTPServer):
     """Serves one test.
@@ -135,10 +137,11 @@ class _Streaming(BaseHTTPRequestHandler):
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
 
-    def _send(self, event: bytes) -> None:
+    def _send(self, event: bytes, after: bytes = b"") -> None:
         event = self._pending + event
         self._pending = b""
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+        chunk = b"%x\r\n%s\r\n" % (len(event), event) if event else b""
+        self.wfile.write(chunk + after)
 
     def _word(self) -> None:
         self._send(DIALECTS[self.path].word)
@@ -148,12 +151,11 @@ class _Streaming(BaseHTTPRequestHandler):
         self._send(DIALECTS[self.path].error)
 
     def _end(self) -> None:
-        if DIALECTS[self.path].ends:
-            self._send(DIALECTS[self.path].ends)
-        self._finish()
+        # In one piece: a client that has seen the last event may hang up.
+        self._send(DIALECTS[self.path].ends, after=_LAST_CHUNK)
 
     def _finish(self) -> None:
-        self.wfile.write(b"0\r\n\r\n")
+        self._send(b"", after=_LAST_CHUNK)
 
     def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):  # where nobody hangs up, the test says so

@@ -121,12 +121,18 @@ class TestBeforeTheFirstItem:
         assert isinstance(self.falls_back(vendor, client, config, tracker, script), vendor.breaks)
 
     def test_a_vendor_that_complains(
-        self, vendor: StreamVendor, client: Any, config: ExecuteConfig, tracker: PermitTracker
+        self,
+        vendor: StreamVendor,
+        client: Any,
+        config: ExecuteConfig,
+        tracker: PermitTracker,
+        server: StreamServer,
     ) -> None:
-        """An error event comes with status 200, and is an error before the first item."""
-        error = self.falls_back(vendor, client, config, tracker, "head error end")
+        """An error event comes with status 200, and is an error before the first item; nobody reads on."""
+        error = self.falls_back(vendor, client, config, tracker, "head error wait")
         assert isinstance(error, vendor.complaints)
         assert COMPLAINT in str(error)
+        assert server.hung_up.wait(PATIENCE)
 
 
 @each_vendor
@@ -188,10 +194,11 @@ class TestMidStream:
         tracker: PermitTracker,
         server: StreamServer,
     ) -> None:
-        """What the SDK, or the user's code, makes of an error event."""
-        error = self.dies(vendor, client, config, tracker, server, "head word error end")
+        """What the SDK, or the user's code, makes of an error event; nobody reads on."""
+        error = self.dies(vendor, client, config, tracker, server, "head word error wait")
         assert isinstance(error, vendor.complaints)
         assert COMPLAINT in str(error)
+        assert server.hung_up.wait(PATIENCE)
 
 
 @each_vendor
