@@ -95,7 +95,7 @@ class ProviderFailedError(FallbackExecError):
 
     Attributes:
         provider: The provider's name.
-        aborted: True when the chain was stopped because the error is the caller's own.
+        aborted: True where a verdict ended the chain, as with a mistake of the caller's own.
     """
 
     provider: str

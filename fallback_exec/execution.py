@@ -57,9 +57,10 @@ def execute(  # noqa: C901, PLR0912, PLR0915  # the one loop, whole: each call i
     Args:
         providers: At least one, the most preferred first; the same one may stand in it twice. A tuple is
             fastest: it is checked, and its names are read, once for as long as `config` meets no other.
-        config: The strategy, the cooldown tracker and the logger.
+        config: The strategy, the cooldown tracker, what judges errors and answers, and the logger.
         fn: Called with a provider; returns the answer or raises. An `Exception` is that provider's
-            failure. Anything else (Ctrl-C, say) is nobody's, and is raised unchanged.
+            failure, unless the config's classifier says otherwise. Anything else (Ctrl-C, say) is nobody's,
+            and is raised unchanged.
         deadline: A limit for the whole chain: a `Deadline`, or seconds or a timedelta from now. It
             is looked at before the first attempt and, with `FALLBACK`, after each failed one; a
             call in flight is never interrupted.
@@ -70,7 +71,8 @@ def execute(  # noqa: C901, PLR0912, PLR0915  # the one loop, whole: each call i
     Raises:
         NoProvidersError: `providers` is empty.
         InvalidConfigError: an argument cannot be used, or `fn` returned a coroutine.
-        ProviderFailedError: `PRIMARY_ONLY` and `ROUND_ROBIN`: the provider failed.
+        ProviderFailedError: `PRIMARY_ONLY` and `ROUND_ROBIN`: the provider failed. With any strategy, and
+            `aborted` then: by its verdict, no other provider may be tried.
         AllProvidersFailedError: `FALLBACK`: every provider that was not passed over failed.
         DeadlineExceededError: the deadline was over before the first attempt, or after a failed one.
         ExecutionCancelledError: likewise, for a deadline that was cancelled.

@@ -62,7 +62,8 @@ def execute_stream(
     Raises:
         NoProvidersError: `providers` is empty.
         InvalidConfigError: an argument cannot be used, or `fn` returned what cannot be iterated.
-        ProviderFailedError: `PRIMARY_ONLY` and `ROUND_ROBIN`: the provider failed before its first item.
+        ProviderFailedError: `PRIMARY_ONLY` and `ROUND_ROBIN`: the provider failed before its first item. With
+            any strategy, and `aborted` then: by its verdict, no other provider may be tried.
         AllProvidersFailedError: `FALLBACK`: every provider that was not passed over did.
         DeadlineExceededError: the deadline was over before the first attempt, or after a failed one.
         ExecutionCancelledError: likewise, for a deadline that was cancelled.

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator
 
+import freezegun
 import pytest
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
@@ -20,6 +21,10 @@ pytest_plugins = ["no_skips"]
 # No test may depend on how fast the machine is.
 settings.register_profile("fallback_exec", deadline=None)
 settings.load_profile("fallback_exec")
+
+# freezegun looks through all modules each time it stops the clock, and these have thousands, none of which
+# reads the clock of a test.
+freezegun.configure(extend_ignore_list=["anthropic", "openai"])
 
 
 @pytest.fixture(autouse=True)
