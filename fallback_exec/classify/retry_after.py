@@ -44,7 +44,7 @@ def _seconds_of(value: object, read: Callable[[str], float]) -> float | None:
         return None
     try:
         seconds = read(text.strip(" \t"))
-    except ValueError:
+    except (ValueError, OverflowError):  # a year, or a zone, may have more digits than a date has room for
         return None
     return seconds if seconds > 0.0 else None
 
