@@ -6,7 +6,7 @@ What a tracker raises, and a classifier, is logged and changes nothing: the atte
 from __future__ import annotations
 
 import contextlib
-from types import CoroutineType
+from types import CoroutineType, TracebackType
 from typing import NoReturn
 
 import fallback_exec
@@ -54,7 +54,7 @@ def judge(route: Route, permit: Permit, name: str, error: Exception) -> Verdict:
     """Return what the error means: a failure, where nobody says anything else."""
     if route.classify is None:
         return FAILURE
-    traceback = error.__traceback__
+    traceback = traceback_of(error)
     try:
         return _verdict(route.classify(error))
     except Exception as failure:
@@ -66,6 +66,12 @@ def judge(route: Route, permit: Permit, name: str, error: Exception) -> Verdict:
     finally:
         # A classifier may raise what it was given, which would make it grow.
         BaseException.with_traceback(error, traceback)
+
+
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Return the traceback of an error, whatever its class says when it is asked for an attribute."""
+    traceback: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
+    return traceback
 
 
 def _verdict(answer: object) -> Verdict:

@@ -19,7 +19,15 @@ from fallback_exec.deadline import Deadline
 from fallback_exec.errors import InvalidConfigError
 from fallback_exec.execution import execute
 from fallback_exec.providers import Provider
-from fallback_exec.reporting import NO_COROUTINE, judge, outcome_of, release, tell_failure, tell_success
+from fallback_exec.reporting import (
+    NO_COROUTINE,
+    judge,
+    outcome_of,
+    release,
+    tell_failure,
+    tell_success,
+    traceback_of,
+)
 from fallback_exec.results import Attempt, ExecuteResult, Outcome
 from fallback_exec.strategies import Route
 
@@ -196,7 +204,7 @@ class _Source:
     def close_quietly(self) -> None:
         """Close them where something else is to be said; an error is logged."""
         handled = sys.exception()
-        traceback = None if handled is None else handled.__traceback__
+        traceback = None if handled is None else traceback_of(handled)
         try:
             self.close()
         except Exception as error:

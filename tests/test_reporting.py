@@ -9,7 +9,7 @@ import logging
 import pickle
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 from unittest.mock import Mock
 
@@ -31,6 +31,7 @@ from fallback_exec import (
     Strategy,
     Verdict,
     execute,
+    execute_stream,
 )
 from helpers import (
     BrokenTrackerError,
@@ -271,6 +272,48 @@ class TestAbort:
         error = error_of(ProviderFailedError, vendors("grok", "gemini"), config_of(Verdict.abort(), tracker))
         assert error.aborted
         assert tracker.is_available("grok")
+
+
+def unreadable() -> Exception:
+    """Return an error that raises when it is first asked for its traceback, which pytest may have later."""
+    asked: list[str] = []
+
+    class UnreadableError(Exception):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "__traceback__" and not asked:
+                asked.append(name)
+                raise BrokenTrackerError("no traceback")
+            return super().__getattribute__(name)
+
+    return UnreadableError("down")
+
+
+class TestUnreadableError:
+    """An error that cannot be asked for its traceback is a provider's error like any other."""
+
+    def test_of_an_attempt_is_judged(self) -> None:
+        """The verdict counts, and what comes out is an error of ours."""
+        tracker = PermitTracker()
+        config = config_of(tracker=tracker, classify=lambda _: Verdict.neutral())
+        error = error_of(AllProvidersFailedError, vendors("grok"), config, replying(grok=unreadable()))
+        assert [each.outcome for each in error.attempts] == [Outcome.NEUTRAL]
+        assert tracker.outcomes() == [("release", "grok")]
+
+    def test_of_a_stream_is_raised_as_it_is(self) -> None:
+        """Mid-stream, where its end is told and it is being handled while the stream is closed."""
+        broken = unreadable()
+
+        def items(provider: Vendor) -> Iterator[int]:
+            yield 1
+            raise broken
+
+        tracker = PermitTracker()
+        config = config_of(tracker=tracker, classify=lambda _: Verdict.failure())
+        stream = execute_stream(vendors("grok"), config, items)
+        assert next(stream) == 1
+        with pytest.raises(type(broken)):
+            next(stream)
+        assert tracker.outcomes() == [("failure", "grok")]
 
 
 class TestBadClassifier:
