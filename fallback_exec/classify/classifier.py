@@ -33,7 +33,8 @@ def classify_error(error: Exception) -> Verdict:
     `cool_down(retry_after)`    botocore `Throttling*`, `TooManyRequests*`, `SlowDown`,
                                 `RequestLimitExceeded`; gRPC `RESOURCE_EXHAUSTED`
     `cool_down(3600)`           botocore `UnrecognizedClient*`, `ExpiredToken*`, `AccessDenied*`,
-                                `Signature*`; gRPC `UNAUTHENTICATED`, `PERMISSION_DENIED`
+                                `Signature*`; gRPC `UNAUTHENTICATED`, `PERMISSION_DENIED`; Google's
+                                reason `API_KEY_INVALID`, which comes with a 400
     `cool_down(3600)`           402; code or type `insufficient_quota`, `billing_*`; a Google quota `PerDay`
     `cool_down(retry_after)`    429; 503 or 529 that say when to come back
     `cool_down(3600)`           401, 403

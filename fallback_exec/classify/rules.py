@@ -101,6 +101,8 @@ TABLE = (
         verdict=_cool_down_long,
         aws=_one_of("UnrecognizedClient*", "ExpiredToken*", "AccessDenied*", "Signature*"),
         grpc={"UNAUTHENTICATED", "PERMISSION_DENIED"},
+        # Gemini says so with status 400, which would otherwise be the caller's mistake.
+        codes=_one_of("API_KEY_INVALID"),
     ),
     Row(
         verdict=_cool_down_long,

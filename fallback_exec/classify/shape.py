@@ -32,7 +32,7 @@ class Shape:
         status: The HTTP status, from 100 to 599; None: the error has none.
         grpc: The name of the gRPC status code; empty: the error is none of gRPC's.
         aws: botocore's code of the error; empty: there is none.
-        codes: The vendor's own codes and types of the error, in no order.
+        codes: The vendor's own codes and types of the error, and Google's reasons of it, in no order.
         quotas: The ids of the Google quotas that were used up.
         words: The telling words in the names of the error's class and its bases.
     """
@@ -175,6 +175,7 @@ def _codes(error: object) -> Iterator[str]:
     values = chain(
         (attribute(error, "code"), attribute(error, "type")),
         (_member(part, key) for part in _bodies(error) for key in ("code", "type")),
+        (_member(detail, "reason") for detail in _details(error)),
     )
     return filter(None, map(_text, values))
 

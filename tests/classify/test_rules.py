@@ -248,6 +248,19 @@ class TestQuotas:
         assert classify_error(answered(402, SLOW_DOWN)) == LONG
 
 
+class TestGoogleReasons:
+    def test_an_invalid_key_is_a_long_cooldown(self) -> None:
+        """Gemini answers 400 where others answer 401: a dead key must not end the chain."""
+        reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+        assert classify_error(of_google(reason, status=400)) == LONG
+        assert classify_error(answered(400, body=[{"error": {"details": [reason]}}])) == LONG
+
+    @pytest.mark.parametrize("reason", ["FIELD_INVALID", "", None, ["API_KEY_INVALID"]])
+    def test_other_reasons_leave_it_to_the_status(self, reason: object) -> None:
+        """They say what is wrong with the request."""
+        assert classify_error(of_google({"reason": reason}, status=400)) == ABORT
+
+
 class TestNames:
     @pytest.mark.parametrize("name", ["ParamValidationError", "InvalidURL", "ContentFilterFinishReasonError"])
     def test_of_mistakes_abort(self, name: str) -> None:

@@ -65,6 +65,7 @@ OVER_HTTP = {
     "429, Google, per minute": COOL_DOWN,
     "429, Google, per day": COOL_DOWN,
     "429, Google, in a list": COOL_DOWN,
+    "400, Google, API_KEY_INVALID": ABORT,
     "400, AWS ThrottlingException": ABORT,
     "400, AWS ExpiredTokenException": ABORT,
     "429, HTML": COOL_DOWN,
@@ -89,6 +90,7 @@ PARSED = {
     "429, Google, per minute": "cool down, 58.93 s",
     "429, Google, per day": LONG,
     "429, Google, in a list": "cool down, 58.93 s",
+    "400, Google, API_KEY_INVALID": LONG,
 }
 
 #: urllib3 raises for no status: those cases end as answers, or as junk in place of one.

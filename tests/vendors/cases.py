@@ -39,6 +39,15 @@ def _aws(status: int, code: str) -> Reply:
     return Reply(status, {"message": "trouble"}, {"x-amzn-errortype": code})
 
 
+_GOOGLE_KEY = {
+    "error": {
+        "code": 400,
+        "message": "API key not valid. Please pass a valid API key.",
+        "status": "INVALID_ARGUMENT",
+        "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}],
+    }
+}
+
 #: Each has one reply; `DEAD_PORT` has none.
 CASES: dict[str, Reply] = {
     **{str(status): Reply(status) for status in STATUSES},
@@ -63,6 +72,7 @@ CASES: dict[str, Reply] = {
     "429, Google, per minute": Reply(429, _google("GenerateRequestsPerMinutePerProject", "58.93s")),
     "429, Google, per day": Reply(429, _google("GenerateRequestsPerDayPerProject-FreeTier", "58.93s")),
     "429, Google, in a list": Reply(429, [_google("GenerateRequestsPerMinutePerProject", "58.93s")]),
+    "400, Google, API_KEY_INVALID": Reply(400, _GOOGLE_KEY),
     "400, AWS ThrottlingException": _aws(400, "ThrottlingException"),
     "400, AWS ExpiredTokenException": _aws(400, "ExpiredTokenException"),
     "429, HTML": Reply(429, _PAGE, _HTML),
