@@ -89,7 +89,11 @@ def execute_stream(
             # execute() has refused what it was given, and knows nothing of what the user gave.
             raise InvalidConfigError(*start.refusal, attempts=error.attempts) from None
         raise
-    return StreamResult(config._route, result, *start.hand_over(result.provider))
+    try:
+        return StreamResult(config._route, result, *start.hand_over(result.provider))
+    finally:
+        # The tracebacks of the errors in its story lead to this frame: it would be part of a cycle.
+        del result
 
 
 def _is_iterable(answer: object) -> TypeGuard[Iterable[Any]]:

@@ -1701,6 +1701,26 @@ class TestMemory:
         assert watch.alive == set()
         assert caught.value.__cause__ is not None
 
+    def test_an_error_before_the_first_item_lives_no_longer_than_its_stream(self, no_collector: None) -> None:
+        """The traceback leads to the frames that made the stream, which must not lead back to the story."""
+        watch = Watch()
+
+        def items(provider: Vendor) -> Iterator[int]:
+            held = watch(provider.name, Held())
+            if provider.name == "grok":
+                raise VendorError("down")
+            yield 1
+            del held
+
+        def begun() -> StreamResult[int]:
+            return execute_stream(vendors("grok", "gemini"), fallback(), items)
+
+        stream = begun()
+        assert list(stream) == [1]
+        assert watch.alive == {"grok"}
+        del stream
+        assert watch.alive == set()
+
     def test_the_story_does_not_hold_the_stream(self, no_collector: None) -> None:
         """An earlier provider's error leads to what the attempts have in common."""
         watch, tracker = Watch(), PermitTracker()
