@@ -214,6 +214,29 @@ _PLACES: tuple[tuple[str, tuple[str, ...], str], ...] = (
         rf"(?P<keep> auth=\( ) (?!{_MASKED}) [^()]++",
     ),
     (
+        # HTTP clients quote a header that they refuse, a key with a newline at its end for one, without its
+        # name. Its scheme stays.
+        "refused header",
+        ("header value",),
+        rf"""(?P<keep> header[ ]value:? [ ] b?(?P<quote>["']) [ ]{{0,4}}+
+            (?:{_SCHEME})?+ ) (?!{_MASKED}|(?P=quote))
+            (?: (?!(?P=quote))[^\\] | \\. | \\\Z )++""",
+    ),
+    (
+        # Where a password has a `/`, `?` or `#` in it, parsers of URLs take what stands before for a port.
+        "password in place of a port",
+        ("invalid port", "integer value as"),
+        r"""(?P<keep> (?: invalid[ ]port: | port[ ]could[ ]not[ ]be[ ]cast[ ]to[ ]integer[ ]value[ ]as )
+            [ ] ["'] ) (?! \[redacted\] ) [^"'\r\n]++""",
+    ),
+    (
+        # Likewise, with the user before it.
+        "userinfo in place of a host",
+        ("valid host or port",),
+        r"""(?P<keep> ["'] ) [^\s"'@\[\]:]++ : (?! [0-9]{0,5}+' ) [^"'\r\n]++
+            (?= ["'][ ]is[ ]not[ ]a[ ]valid[ ]host[ ]or[ ]port )""",
+    ),
+    (
         # Its parameters are in quotes, and there are many.
         "digest",
         ("digest",),
@@ -441,6 +464,8 @@ def _may_have_secrets(text: str) -> bool:
         or "eyj" in low
         or "sk" in low
         or "@" in low
+        or "header value" in low
+        or ("port" in low and ("invalid port" in low or "integer value as" in low or "valid host or" in low))
         or (
             (":" in low or "=" in low or "%" in low or "," in low)
             and (

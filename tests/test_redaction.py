@@ -151,7 +151,31 @@ MASKED += [
     ("token=password: abc", "token=password: [redacted]"),
 ]
 
+MASKED += [
+    # Headers that h11, http.client and requests refuse.
+    (r"Illegal header value b'Zq7Vw3Kd\n'", "Illegal header value b'[redacted]'"),
+    (r"Invalid header value b'Bearer Zq7Vw3Kd\n'", "Invalid header value b'Bearer [redacted]'"),
+    (
+        r"or return character(s) in header value: ' Zq7Vw3Kd\n'",
+        "or return character(s) in header value: ' [redacted]'",
+    ),
+    ("'me:12345678' is not a valid host or port", "'[redacted]' is not a valid host or port"),
+    # What urllib.parse, httpx and urllib3 take for a port where a password has a `#`.
+    (
+        "Port could not be cast to integer value as 'swordfish'",
+        "Port could not be cast to integer value as '[redacted]'",
+    ),
+    ("Invalid port: 'swordfish'", "Invalid port: '[redacted]'"),
+    (
+        "Failed to parse: 'me:swordfish' is not a valid host or port",
+        "Failed to parse: '[redacted]' is not a valid host or port",
+    ),
+]
+
 HARMLESS = [
+    "Failed to parse: 'example.com:99999' is not a valid host or port",
+    "Invalid header value type: int",
+    "Invalid port number",
     "connection refused",
     "gemini",
     "Error code: 429 - rate limit reached",
