@@ -11,7 +11,7 @@ import attrs
 
 from fallback_exec import _checks, _log
 from fallback_exec._log import Log, Logger
-from fallback_exec._text import Redact, brief
+from fallback_exec._text import Redact, brief, masked_repr
 from fallback_exec.cooldown.tracker import CooldownTracker
 from fallback_exec.errors import InvalidConfigError
 from fallback_exec.redaction import redact
@@ -77,17 +77,22 @@ class ExecuteConfig:
 
     strategy: Strategy = attrs.field(default=Strategy.PRIMARY_ONLY, converter=_as_strategy)
     cooldown: CooldownTracker | None = attrs.field(
-        default=None, validator=_instance_of(CooldownTracker, None)
+        default=None, validator=_instance_of(CooldownTracker, None), repr=masked_repr
     )
     logger: Logger = attrs.field(
-        default=None, converter=_as_logger, validator=_instance_of(logging.Logger, logging.LoggerAdapter)
+        default=None,
+        converter=_as_logger,
+        validator=_instance_of(logging.Logger, logging.LoggerAdapter),
+        repr=masked_repr,
     )
     round_robin_index: RoundRobinIndex | None = attrs.field(
         factory=RoundRobinIndex, validator=_instance_of(RoundRobinIndex, None)
     )
-    classify: Callable[[Exception], Verdict] | None = attrs.field(default=None, validator=_function)
-    accept: Callable[..., bool] | None = attrs.field(default=None, validator=_function)
-    redact: Redact = attrs.field(default=redact, validator=_function)
+    classify: Callable[[Exception], Verdict] | None = attrs.field(
+        default=None, validator=_function, repr=masked_repr
+    )
+    accept: Callable[..., bool] | None = attrs.field(default=None, validator=_function, repr=masked_repr)
+    redact: Redact = attrs.field(default=redact, validator=_function, repr=masked_repr)
     # For execution: the strategy, worked out.
     _route: Route = attrs.field(
         init=False,

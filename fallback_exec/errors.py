@@ -142,6 +142,11 @@ class AllProvidersFailedError(FallbackExecError, ExceptionGroup[Exception]):
         """
         return None if self._first_back is None else self._first_back.remaining()
 
+    def __repr__(self) -> str:
+        """Show the errors by their classes and texts, masked; a group in a group shows none of its own."""
+        members = ", ".join(f"{class_name(each)}({error_text(each)!r})" for each in self.exceptions)
+        return f"{class_name(self)}({self.message!r}, [{members}])"
+
     # The stub's overloads promise a group of any exceptions; ours are Exceptions.
     def derive(self, excs: Sequence[Exception]) -> AllProvidersFailedError:  # type: ignore[override]
         """Return a group of the same story for `split()`, `subgroup()` and `except*`."""

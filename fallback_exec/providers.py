@@ -44,7 +44,7 @@ class NamedProvider(Generic[ClientT]):
         client: The client, to be used inside `fn` as `provider.client`.
     """
 
-    name: str = attrs.field(validator=_check_name)
+    name: str = attrs.field(validator=_check_name, repr=masked_repr)
     client: ClientT = attrs.field(repr=masked_repr)
 
 

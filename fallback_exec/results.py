@@ -40,7 +40,7 @@ class Attempt:
             attempted all the same, or that its failure started; None when it was not cooling.
     """
 
-    provider: str
+    provider: str = attrs.field(repr=masked_repr)
     outcome: Outcome
     error: Exception | None = attrs.field(repr=masked_repr)
     latency: float

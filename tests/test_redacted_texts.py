@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import pickle
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from fallback_exec import (
     AllProvidersFailedError,
     BreakerCooldownTracker,
     Deadline,
+    ErrorClassifier,
     ExecuteConfig,
     ExecutionCancelledError,
     FallbackExecError,
@@ -46,6 +48,8 @@ from vendors.server import Reply, serving
 SECRET = "AI" + "za" + "Sy" + "x" * 33
 URL = f"https://vendor.example/v1beta/models/m:generateContent?key={SECRET}"
 LEAK = f"400 Bad Request for url: {URL}"
+
+FALLBACK = ExecuteConfig(strategy=Strategy.FALLBACK, logger=logger_with(logging.NullHandler()))
 
 
 def text_of(records: Records) -> str:
@@ -208,6 +212,56 @@ class TestErrors:
         assert "400 Bad Request for url" in str(arrived.exceptions[1])
         assert SECRET not in str(arrived.exceptions[1])
         assert SECRET not in repr(arrived.exceptions[1])
+
+
+def with_key(error: Exception, *, api_key: str) -> None:
+    """Be a rule that needs a key."""
+
+
+class TestReprs:
+    """What a debugger, a traceback with locals, or `%r` shows."""
+
+    def test_of_all_errors(self) -> None:
+        """The group shows its errors as its text does, also after a journey."""
+        error = error_of(AllProvidersFailedError, vendors("grok"), FALLBACK, fail_with_key)
+        for shown in (repr(error), repr(pickle.loads(pickle.dumps(error)))):
+            assert "[VendorError('400 Bad Request for url: https://vendor.example" in shown
+            assert SECRET not in shown
+
+    def test_of_a_group_in_a_group(self) -> None:
+        """Each level is shown once, however often it stands in the next: the length does not double."""
+        error: Exception = VendorError("down")
+        for _ in range(30):
+            error = error_of(AllProvidersFailedError, vendors("a", "b"), FALLBACK, replying(a=error, b=error))
+        assert len(repr(error)) < 10_000
+
+    @pytest.mark.parametrize("make", [NamedProvider, vendors], ids=["provider", "story"])
+    def test_of_a_provider_that_is_named_by_its_url(self, make: Callable[..., Any]) -> None:
+        """By itself and in the story, whose fields keep the name."""
+        name = "https://user:hunter2@vendor.example"
+        if make is vendors:
+            shown = repr(error_of(AllProvidersFailedError, make(name), FALLBACK).attempts)
+        else:
+            shown = repr(make(name, None))
+        assert "vendor.example" in shown
+        assert "hunter2" not in shown
+
+    def test_of_settings(self) -> None:
+        """A partial shows what it was given."""
+        rule: Any = functools.partial(with_key, api_key=SECRET)
+        for settings in ({"classify": rule}, {"accept": rule}, {"redact": rule}):
+            assert "with_key" in repr(ExecuteConfig(**settings))
+            assert SECRET not in repr(ExecuteConfig(**settings))
+        for classifier in (ErrorClassifier(statuses={404: rule}), ErrorClassifier(types={OSError: rule})):
+            assert "with_key" in repr(classifier)
+            assert SECRET not in repr(classifier)
+
+    def test_of_a_setting_of_a_provider_that_is_named_by_its_url(self) -> None:
+        """The setting's name has the provider's name in it."""
+        with pytest.raises(InvalidConfigError, match="must be BreakerSettings") as caught:
+            BreakerCooldownTracker(overrides={"https://user:hunter2@vendor.example": 3})  # type: ignore[dict-item]  # what is tested
+        assert "hunter2" not in str(caught.value)
+        assert "hunter2" not in caught.value.setting
 
 
 class TestSnapshot:

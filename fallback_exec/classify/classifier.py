@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TypeAlias, TypeGuard, TypeVar, final
 
-from fallback_exec._text import brief
+from fallback_exec._text import brief, masked_repr
 from fallback_exec.classify.names import WordFinder, mro_of
 from fallback_exec.classify.rules import TABLE
 from fallback_exec.classify.shape import attribute, is_status, shape_of, status_of
@@ -144,7 +144,7 @@ class ErrorClassifier:
         return classify_error(error)
 
     def __repr__(self) -> str:
-        return f"ErrorClassifier(types={self._types!r}, statuses={self._statuses!r})"
+        return f"ErrorClassifier(types={masked_repr(self._types)}, statuses={masked_repr(self._statuses)})"
 
     def __reduce__(self) -> tuple[Callable[..., ErrorClassifier], tuple[object, ...]]:
         # Classes have other identities where they are unpickled.

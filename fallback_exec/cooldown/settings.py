@@ -10,6 +10,7 @@ import attrs
 
 from fallback_exec import _checks
 from fallback_exec._checks import Seconds
+from fallback_exec._text import masked_repr
 from fallback_exec.errors import InvalidConfigError
 
 ValueT = TypeVar("ValueT")
@@ -117,7 +118,7 @@ def check_overrides(overrides: object) -> dict[str, BreakerSettings]:
     by_name = {_checks.name("overrides", name): settings for name, settings in overrides.items()}
     for name, settings in by_name.items():
         if not isinstance(settings, BreakerSettings):
-            raise InvalidConfigError(f"overrides[{name!r}]", settings, "must be BreakerSettings")
+            raise InvalidConfigError(f"overrides[{masked_repr(name)}]", settings, "must be BreakerSettings")
     return by_name
 
 
