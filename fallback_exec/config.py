@@ -16,7 +16,7 @@ from fallback_exec.cooldown.tracker import CooldownTracker
 from fallback_exec.errors import InvalidConfigError
 from fallback_exec.redaction import redact
 from fallback_exec.strategies import RoundRobinIndex, Route, Strategy, route_of
-from fallback_exec.verdicts import Verdict
+from fallback_exec.verdicts import Verdict, is_half_written
 
 
 def _as_strategy(value: Strategy | str) -> Strategy:
@@ -47,6 +47,14 @@ def _instance_of(*types: type[object] | None) -> Callable[..., None]:
 def _function(_config: object, field: attrs.Attribute[Any], value: object) -> None:
     if value is not field.default:
         _checks.function(field.name, value)
+
+
+def _classifier(config: object, field: attrs.Attribute[Any], value: object) -> None:
+    _function(config, field, value)
+    # A class, `ErrorClassifier` say, can be called, too, and would say no verdict in the first outage.
+    if is_half_written(value) or issubclass(type(value), type):
+        rule = "must be a function that returns a Verdict, or an object like an ErrorClassifier"
+        raise InvalidConfigError(field.name, value, rule)
 
 
 @attrs.frozen(kw_only=True)
@@ -89,7 +97,7 @@ class ExecuteConfig:
         factory=RoundRobinIndex, validator=_instance_of(RoundRobinIndex, None)
     )
     classify: Callable[[Exception], Verdict] | None = attrs.field(
-        default=None, validator=_function, repr=masked_repr
+        default=None, validator=_classifier, repr=masked_repr
     )
     accept: Callable[..., bool] | None = attrs.field(default=None, validator=_function, repr=masked_repr)
     redact: Redact = attrs.field(default=redact, validator=_function, repr=masked_repr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MethodType
 from typing import Literal, TypeAlias
 
 import attrs
@@ -78,6 +79,11 @@ class Verdict:
     def __repr__(self) -> str:
         arguments = {"cool_down": f"{self.seconds}", "abort": f"counted={self.counted}"}.get(self.kind, "")
         return f"Verdict.{self.kind}({arguments})"
+
+
+def is_half_written(value: object) -> bool:
+    """Return whether it is `Verdict`, or `Verdict.neutral` without its parentheses: both can be called."""
+    return value is Verdict or (type(value) is MethodType and value.__self__ is Verdict)
 
 
 def _usable(seconds: Seconds) -> float | None:

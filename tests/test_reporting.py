@@ -21,6 +21,7 @@ from fallback_exec import (
     BreakerCooldownTracker,
     Cooling,
     DeadlineExceededError,
+    ErrorClassifier,
     ExecuteConfig,
     InvalidConfigError,
     Outcome,
@@ -582,6 +583,15 @@ class TestSettings:
 
         with pytest.raises(InvalidConfigError, match=f"{setting} must be a plain function, not a coroutine"):
             ExecuteConfig(**cast("Any", {setting: later}))
+
+    @pytest.mark.parametrize(
+        "classify", [Verdict, Verdict.failure, Verdict.cool_down, ErrorClassifier], ids=repr
+    )
+    def test_a_classifier_is_no_class_and_no_half_of_a_verdict(self, classify: Any) -> None:
+        """What was written without its parentheses must not wait for an outage to show."""
+        with pytest.raises(InvalidConfigError, match="classify must be a function that returns") as caught:
+            ExecuteConfig(classify=classify)
+        assert caught.value.setting == "classify"
 
     @pytest.mark.parametrize("setting", ["classify", "accept"])
     def test_none_is_off(self, setting: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TypeAlias, TypeGuard, TypeVar, final
@@ -9,9 +10,9 @@ from typing import TypeAlias, TypeGuard, TypeVar, final
 from fallback_exec._text import brief, masked_repr
 from fallback_exec.classify.names import WordFinder, mro_of
 from fallback_exec.classify.rules import TABLE
-from fallback_exec.classify.shape import attribute, is_status, shape_of, status_of
+from fallback_exec.classify.shape import is_status, shape_of, status_of
 from fallback_exec.errors import InvalidConfigError
-from fallback_exec.verdicts import FAILURE, Verdict
+from fallback_exec.verdicts import FAILURE, Verdict, is_half_written
 
 #: What a user says of an error: a verdict, or a callable that returns one. None from it: it does not say.
 Rule: TypeAlias = Verdict | Callable[[Exception], Verdict | None]
@@ -180,7 +181,7 @@ def _checked(
             raise InvalidConfigError(setting, each, f"must have {key} for each key")
         if not _is_rule(rule):
             raise InvalidConfigError(
-                setting, rule, "must map to verdicts, or to callables that return one or None"
+                setting, rule, "must map to verdicts, or to plain callables that return one or None"
             )
     return copied
 
@@ -191,9 +192,10 @@ def _is_exception_class(value: object) -> bool:
 
 
 def _is_rule(value: object) -> bool:
-    # `Verdict.neutral` without its parentheses is callable: it must not wait for an outage to show.
-    is_half_written = value is Verdict or attribute(value, "__self__") is Verdict
-    return _is_verdict(value) or (callable(value) and not is_half_written)
+    # What would say no verdict must not wait for an outage to show.
+    if is_half_written(value) or inspect.iscoroutinefunction(value):
+        return False
+    return _is_verdict(value) or callable(value)
 
 
 def _is_verdict(value: object) -> TypeGuard[Verdict]:

@@ -44,6 +44,11 @@ def neutral_for_long_contexts(error: Exception) -> Verdict | None:
     return NEUTRAL if "context" in str(error) else None
 
 
+async def nobody_awaits(error: Exception) -> Verdict:
+    """Be what is no rule: it returns a coroutine."""
+    return ABORT
+
+
 class TestTypes:
     def test_decide_before_the_table(self) -> None:
         """A rule for a class holds for the class and what is derived from it."""
@@ -252,6 +257,7 @@ class TestSettings:
             Verdict,
             Verdict.neutral,
             Verdict.cool_down,
+            nobody_awaits,
             mock.NonCallableMock(spec_set=ABORT),
         ],
         ids=repr,
@@ -262,7 +268,7 @@ class TestSettings:
         rules: Any = {key: rule}
         with pytest.raises(
             InvalidConfigError,
-            match=rf"^invalid config: {setting} must map to verdicts, or to callables that .*, got ",
+            match=rf"^invalid config: {setting} must map to verdicts, or to plain callables that .*, got ",
         ) as caught:
             ErrorClassifier(**{setting: rules})
         assert caught.value.setting == setting
