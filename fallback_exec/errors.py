@@ -224,7 +224,8 @@ class Travellers:
 
 
 def _survives(error: BaseException) -> bool:
-    if isinstance(error, FallbackExecError) and type(error).__module__ == __name__:
+    # Not isinstance(), which would ask the error what it is, and it may answer by another.
+    if issubclass(type(error), FallbackExecError) and type(error).__module__ == __name__:
         return True  # it packs its own members: to try each level of a nest would triple the work at each
     return _survives_pickle(error)
 

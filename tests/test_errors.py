@@ -573,6 +573,20 @@ class TestJourney:
         arrived = travel(AllProvidersFailedError("text", kind(errors)))
         assert [type(error) for error in arrived.exceptions] == [StandInError, OSError]
 
+    @each_journey
+    def test_sends_a_stand_in_for_one_that_cannot_be_asked_what_it_is(
+        self, travel: Callable[[FallbackExecError], FallbackExecError]
+    ) -> None:
+        """An error may answer every question by another error, also that for its class."""
+
+        class UnreadableError(Exception):
+            def __getattribute__(self, name: str) -> Any:
+                raise VendorError(f"no {name}")
+
+        arrived = travel(all_failed(grok=UnreadableError("down")))
+        assert isinstance(arrived, AllProvidersFailedError)
+        assert [str(each) for each in arrived.exceptions] == ["down"]
+
     def test_of_a_copy_needs_no_stand_in(self) -> None:
         """`copy.copy()` copies the error, not what hangs on it."""
         error = KeywordOnlyError("slow down", status_code=429)
