@@ -87,7 +87,7 @@ def function(setting: str, value: FunctionT) -> FunctionT:
     """Return something callable; a coroutine function is refused, for nobody would await what it returns."""
     if not callable(value):
         raise InvalidConfigError(setting, value, "must be callable")
-    if inspect.iscoroutinefunction(value):
+    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__):
         raise InvalidConfigError(setting, value, "must be a plain function, not a coroutine function")
     return value
 

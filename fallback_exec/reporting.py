@@ -79,6 +79,8 @@ def _verdict(answer: object) -> Verdict:
     if issubclass(type(answer), Verdict):
         assert isinstance(answer, Verdict)  # noqa: S101  # for the type checker
         return answer
+    if type(answer) is CoroutineType:
+        answer.close()  # nobody would await it
     raise TypeError(f"a classifier must return a Verdict, not {class_name(answer)}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import CoroutineType, TracebackType
 from typing import Any, Generic, NoReturn, Self, TypeGuard, TypeVar, cast
@@ -293,7 +294,8 @@ class StreamResult(Iterator[T]):
     is counted, and ends the stream. Closing it early closes the provider's generator, or the SDK's stream,
     and counts nothing, as does dropping it. Whatever ends it first is told, and nothing after that.
 
-    For one thread at a time, like any generator; not always the same one.
+    For one thread at a time, like any generator; not always the same one. A second reader gets a
+    `ValueError`, and nothing is counted.
 
     Attributes:
         provider: The name of the provider that answers.
@@ -323,6 +325,8 @@ class StreamResult(Iterator[T]):
         # Taken out by whoever ends the stream, in one step: it may be closed from within, or while another
         # thread waits for an item.
         self._under_way = [(source, permit)]
+        # Held by who reads. Nobody waits for it: a second reader is a mistake, and not the provider's.
+        self._reading = threading.Lock()
         # The first item, until it is taken.
         self._first = [result.response]
         self._rest = source.iterator
@@ -333,6 +337,8 @@ class StreamResult(Iterator[T]):
         return self
 
     def __next__(self) -> T:
+        if not self._reading.acquire(blocking=False):
+            raise ValueError("a StreamResult is for one reader at a time, and another one is reading it")
         first = self._first
         try:
             return cast("T", first.pop() if first else next(self._rest))
@@ -345,6 +351,8 @@ class StreamResult(Iterator[T]):
         except BaseException:
             self._abandon(_Source.close_quietly)
             raise
+        finally:
+            self._reading.release()
 
     def __enter__(self) -> Self:
         return self

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from types import MethodType
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import attrs
 
 from fallback_exec import _checks
 from fallback_exec._checks import Seconds
+from fallback_exec.errors import InvalidConfigError
 
 #: What a verdict may be.
 Kind: TypeAlias = Literal["failure", "cool_down", "neutral", "abort"]
+KINDS: tuple[str, ...] = get_args(Kind)
 
 #: The longest cooldown that a verdict asks for, in seconds. A vendor that says "tomorrow" is worth asking
 #: within the hour: quotas are raised, keys are replaced, and a header may be wrong.
 LONGEST_COOLDOWN = 3600.0
+
+
+def _check_kind(_verdict: object, _field: attrs.Attribute[Kind], value: object) -> None:
+    if value not in KINDS:
+        raise InvalidConfigError("kind", value, f"must be one of {', '.join(KINDS)}")
+
+
+def _check_seconds(verdict: Verdict, _field: attrs.Attribute[float | None], value: float | None) -> None:
+    if value is not None and (verdict.kind != "cool_down" or _usable(value) != value):
+        rule = f"must be None, or with cool_down a number above 0 and at most {LONGEST_COOLDOWN:g}"
+        raise InvalidConfigError("seconds", value, rule)
 
 
 @attrs.frozen(repr=False)
@@ -37,11 +50,14 @@ class Verdict:
         seconds: How long to cool down, above 0 and at most 3600; None: as long as the tracker's own
             cooldowns last. Always None but for `"cool_down"`.
         counted: Whether the breaker hears of a failure.
+
+    Raises:
+        InvalidConfigError: there is no such verdict.
     """
 
-    kind: Kind
-    seconds: float | None = None
-    counted: bool = True
+    kind: Kind = attrs.field(validator=_check_kind)
+    seconds: float | None = attrs.field(default=None, validator=_check_seconds)
+    counted: bool = attrs.field(default=True, converter=bool)
 
     @classmethod
     def failure(cls) -> Verdict:
@@ -74,7 +90,7 @@ class Verdict:
             counted: Count a failure of the provider's. For outcomes that may have happened all the same,
                 such as a payment that timed out after it was sent.
         """
-        return cls("abort", counted=bool(counted))
+        return cls("abort", counted=counted)
 
     def __repr__(self) -> str:
         arguments = {"cool_down": f"{self.seconds}", "abort": f"counted={self.counted}"}.get(self.kind, "")

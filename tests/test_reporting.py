@@ -335,6 +335,21 @@ class TestBadClassifier:
         }
         assert ("failure", "grok") in tracker.outcomes()
 
+    def test_that_returns_a_coroutine(self) -> None:
+        """It is closed, so that Python does not miss that it was awaited, and the attempt is a failure."""
+
+        async def later(error: Exception) -> Verdict:
+            return Verdict.neutral()
+
+        def classify(error: Exception) -> Any:
+            return later(error)
+
+        records, tracker = Records(), CoolingTracker()
+        config = config_of(tracker=tracker, classify=classify, logger=logger_with(records))
+        execute(vendors("grok", "gemini"), config, down)
+        assert "a classifier must return a Verdict, not coroutine" in "\n".join(records.lines)
+        assert ("failure", "grok") in tracker.outcomes()
+
     def test_that_raises(self) -> None:
         """It is logged once with its own error, the attempt counts, and no error is hidden."""
         records, tracker = Records(), CoolingTracker()
@@ -581,8 +596,13 @@ class TestSettings:
         async def later(value: object) -> bool:
             return True
 
-        with pytest.raises(InvalidConfigError, match=f"{setting} must be a plain function, not a coroutine"):
-            ExecuteConfig(**cast("Any", {setting: later}))
+        class Later:
+            async def __call__(self, value: object) -> bool:
+                return True
+
+        for each in (later, Later()):
+            with pytest.raises(InvalidConfigError, match=f"{setting} must be a plain function, not a corout"):
+                ExecuteConfig(**cast("Any", {setting: each}))
 
     @pytest.mark.parametrize(
         "classify", [Verdict, Verdict.failure, Verdict.cool_down, ErrorClassifier], ids=repr

@@ -13,6 +13,7 @@ import pickle
 import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import CoroutineType, SimpleNamespace
 from typing import Any, NoReturn
 from unittest import mock
@@ -1274,6 +1275,30 @@ class TestClosing:
         assert all(len(told) == 1 for told, _ in ends)
         assert {"release"} < {told[0][0] for told, _ in ends}
         assert {Outcome.NEUTRAL} < {outcome for _, outcome in ends}
+
+    def test_a_second_reader_is_refused_and_nothing_is_counted(self) -> None:
+        """Two threads on one stream are a mistake, and not the provider's: the first one reads on."""
+        tracker = PermitTracker()
+        entered, goes_on = threading.Event(), threading.Event()
+
+        def items(provider: Vendor) -> Iterator[int]:
+            yield 1
+            entered.set()
+            assert goes_on.wait(PATIENCE)
+            yield 2
+
+        stream = execute_stream(vendors("grok"), fallback(tracker), items)
+        assert next(stream) == 1
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(next, stream)
+            assert entered.wait(PATIENCE)
+            with pytest.raises(ValueError, match="for one reader at a time"):
+                next(stream)
+            assert (tracker.outcomes(), stream.outcome) == ([], None)
+            goes_on.set()
+            assert reading.result(PATIENCE) == 2
+        assert list(stream) == []
+        assert tracker.outcomes() == [("success", "grok")]
 
     @pytest.mark.parametrize("last", ["end", "error"])
     def test_from_within_is_the_first_end(self, last: str) -> None:

@@ -8,6 +8,7 @@ import pickle
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import attrs
 import pytest
@@ -85,3 +86,29 @@ class TestSeconds:
         """The error names the setting and the value."""
         with pytest.raises(InvalidConfigError, match="seconds must be a number of seconds or a timed"):
             Verdict.cool_down(seconds)
+
+
+class TestChecks:
+    """A verdict that is built without a class method."""
+
+    @pytest.mark.parametrize("kind", ["nonsense", "", "FAILURE", None, 7])
+    def test_refuse_an_unknown_kind(self, kind: Any) -> None:
+        """The error names those there are."""
+        with pytest.raises(InvalidConfigError, match="kind must be one of failure, cool_down, neutral"):
+            Verdict(kind)
+
+    @pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf, 3600.1, 1e12])
+    def test_refuse_seconds_that_no_vendor_may_ask_for(self, seconds: float) -> None:
+        """What the class method makes None of, or cuts, would otherwise reach the tracker as it is."""
+        with pytest.raises(InvalidConfigError, match="seconds must be None, or with cool_down a number"):
+            Verdict("cool_down", seconds)
+
+    def test_refuse_seconds_of_another_kind(self) -> None:
+        """Nothing else cools down."""
+        with pytest.raises(InvalidConfigError, match="seconds must be None"):
+            Verdict("failure", 30.0)
+
+    def test_take_the_arguments_of_a_valid_one(self) -> None:
+        """They are attributes, to compare and to match by."""
+        assert Verdict("cool_down", 30.0) == Verdict.cool_down(30)
+        assert Verdict("abort", counted=False) == Verdict.abort()

@@ -180,9 +180,8 @@ def _checked(
         if not is_key(each):
             raise InvalidConfigError(setting, each, f"must have {key} for each key")
         if not _is_rule(rule):
-            raise InvalidConfigError(
-                setting, rule, "must map to verdicts, or to plain callables that return one or None"
-            )
+            must = "must be a Verdict, or a plain callable that returns one or None"
+            raise InvalidConfigError(f"{setting}[{brief(each)}]", rule, must)
     return copied
 
 

@@ -268,10 +268,10 @@ class TestSettings:
         rules: Any = {key: rule}
         with pytest.raises(
             InvalidConfigError,
-            match=rf"^invalid config: {setting} must map to verdicts, or to plain callables that .*, got ",
+            match=r"^invalid config: (types|statuses)\[.*\] must be a Verdict, or a plain callable .*, got ",
         ) as caught:
             ErrorClassifier(**{setting: rules})
-        assert caught.value.setting == setting
+        assert caught.value.setting == f"{setting}[{key!r}]"
 
     def test_are_shown(self) -> None:
         """The repr is the call that builds it."""
