@@ -103,10 +103,11 @@ class TestChecks:
         with pytest.raises(InvalidConfigError, match="seconds must be None, or with cool_down a number"):
             Verdict("cool_down", seconds)
 
-    def test_refuse_seconds_of_another_kind(self) -> None:
+    @pytest.mark.parametrize("kind", ["failure", "neutral", "abort"])
+    def test_refuse_seconds_of_another_kind(self, kind: Any) -> None:
         """Nothing else cools down."""
         with pytest.raises(InvalidConfigError, match="seconds must be None"):
-            Verdict("failure", 30.0)
+            Verdict(kind, 30.0)
 
     def test_take_the_arguments_of_a_valid_one(self) -> None:
         """They are attributes, to compare and to match by."""
