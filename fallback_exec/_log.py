@@ -78,6 +78,11 @@ OVERFLOWS = Event(WARNING, "more providers are cooling down than", "max_provider
 STREAM_FAILED = Event(WARNING, "provider failed mid-stream", "provider", "error", "attempt", "is_terminus")
 NOT_CLOSED = Event(WARNING, "stream could not be closed", "error")
 CLASSIFIER_FAILED = Event(ERROR, "classifier failed", "provider", "error")
+STORE_AWAY = Event(WARNING, "store of cooldowns is away, this process goes on by itself", "error")
+STORE_BACK = Event(WARNING, "store of cooldowns is back")
+RECORD_UNUSABLE = Event(
+    ERROR, "record of cooldowns is unusable, this process goes on by itself", "provider", "error"
+)
 LOGGING_FAILED = Event(ERROR, "logging failed", "event", "error")
 
 

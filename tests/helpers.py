@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -284,6 +285,26 @@ def in_threads(count: int, work: Callable[[int], T]) -> list[T]:
     if errors:
         raise errors[0]
     return [results[number] for number in range(count)]
+
+
+@contextlib.contextmanager
+def held(lock: contextlib.AbstractContextManager[object]) -> Iterator[None]:
+    """Have another thread hold the lock until the end of the block."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            inside.set()
+            assert leave.wait(PATIENCE)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert inside.wait(PATIENCE)
+        yield
+    finally:
+        leave.set()
+        thread.join(PATIENCE)
 
 
 def meddle_at_each_line(scene: Callable[[], tuple[Callable[[], T], Callable[[], object]]]) -> list[T]:

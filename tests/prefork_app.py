@@ -15,6 +15,7 @@ from fallback_exec import (
     execute,
 )
 from fork_children import Hammer, quiet
+from prefork_hold import hold_request
 
 TRACKER = BreakerCooldownTracker(fail_max=2, reset_timeout=3600.0)
 INDEX = RoundRobinIndex()
@@ -22,17 +23,8 @@ CHAIN = [NamedProvider("grok", None), NamedProvider("gemini", None)]
 FALLBACK = ExecuteConfig(strategy=Strategy.FALLBACK, cooldown=TRACKER, logger=quiet)
 IN_TURN = ExecuteConfig(strategy=Strategy.ROUND_ROBIN, round_robin_index=INDEX, logger=quiet)
 
-# Two pipes of the test's, by which it holds every request until each of the workers has one.
-ARRIVED, GO = (int(descriptor) for descriptor in os.environ["PREFORK_APP_PIPES"].split(","))
-
 app = Flask(__name__)
-
-
-@app.before_request
-def wait_for_the_other_workers() -> None:
-    """A sync worker takes one request at a time: when all wait here, each of them has one."""
-    os.write(ARRIVED, b".")
-    os.read(GO, 1)
+app.before_request(hold_request)
 
 
 @app.get("/ask")

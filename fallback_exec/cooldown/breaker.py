@@ -5,8 +5,9 @@ from __future__ import annotations
 import random as random_module
 import threading
 import weakref
-from collections.abc import Mapping
-from typing import NoReturn
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 from pybreaker import STATE_CLOSED, STATE_HALF_OPEN, CircuitBreaker
@@ -20,6 +21,9 @@ from fallback_exec.cooldown.settings import BreakerSettings, check_overrides, co
 from fallback_exec.cooldown.tracker import CooldownTracker, Cooling, Permit
 from fallback_exec.errors import InvalidConfigError
 from fallback_exec.redaction import redact
+
+if TYPE_CHECKING:
+    from fallback_exec.cooldown.store import CooldownStore
 
 
 @attrs.frozen
@@ -69,6 +73,8 @@ class BreakerCooldownTracker(CooldownTracker):
         max_providers: How many providers are remembered. Running cooldowns and probes under way are
             never forgotten and may exceed it, which is logged once; an eighth of it is left to others then.
         redact: Masks credentials in the texts of errors that are kept; by default `fallback_exec.redact`.
+        shared: A store in which several processes share their cooldowns, such as
+            `fallback_exec.redis.RedisCooldownStore`; None: cooldowns are this process's own.
 
     Raises:
         InvalidConfigError: a setting is out of its range or of the wrong type.
@@ -88,6 +94,7 @@ class BreakerCooldownTracker(CooldownTracker):
         overrides: Mapping[str, BreakerSettings] | None = None,
         max_providers: int = 1024,
         redact: Redact = redact,
+        shared: CooldownStore | None = None,
     ) -> None:
         self._rules = complete_rules(
             BreakerSettings(
@@ -114,9 +121,9 @@ class BreakerCooldownTracker(CooldownTracker):
         # to life, which puts itself in again by one atomic `setdefault`.
         self._known: dict[str, Memory] = {}
         self._published: dict[str, Permit | Countdown] = {}
-        if (
-            type(self).acquire is BreakerCooldownTracker.acquire
-        ):  # a subclass that has its own wants to be asked
+        self._shared_memory = None if shared is None else self._sharing_memory(shared)
+        # A subclass that has its own `acquire()` wants to be asked, and what others may change is looked at.
+        if type(self).acquire is BreakerCooldownTracker.acquire and shared is None:
             self._standings = self._published
         # Who was forgotten while somebody still held a permit or a handle. Written under `_lock`.
         self._forgotten: weakref.WeakValueDictionary[str, Memory] = weakref.WeakValueDictionary()
@@ -235,7 +242,8 @@ class BreakerCooldownTracker(CooldownTracker):
         with self._lock:
             memory = self._known.get(name) or self._forgotten.get(name)
             if memory is None:
-                memory = Memory(
+                build = self._shared_memory or Memory
+                memory = build(
                     name,
                     self._overrides.get(name, self._rules),
                     self._random,
@@ -286,6 +294,20 @@ class BreakerCooldownTracker(CooldownTracker):
         if memory.touched != touched or memory.era.look() is not None:
             self._known.setdefault(memory.provider, memory)
             memory.publish()
+
+    def _sharing_memory(self, store: CooldownStore) -> Callable[..., Memory]:
+        """Return what builds the memory of a provider whose cooldowns are shared."""
+        # Here, as who does not share needs none of it.
+        from fallback_exec.cooldown import exchange, following, sharing  # noqa: PLC0415
+        from fallback_exec.cooldown import store as stores  # noqa: PLC0415
+
+        if not issubclass(type(store), stores.CooldownStore):
+            raise InvalidConfigError("shared", store, "must be a CooldownStore or None")
+        asked = exchange.Exchange(store, self._redact)
+        self._following = following.Following(
+            asked, self._known
+        )  # its only owner, who is renewed after a fork
+        return partial(sharing.SharedMemory, exchange=asked, refresh=self._following.refresh)
 
     def _renew_after_fork(self) -> None:
         self._lock = threading.RLock()

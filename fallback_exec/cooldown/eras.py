@@ -174,7 +174,7 @@ class AttemptPermit(Permit):
     def success(self) -> None:
         """Tell that the provider is back."""
         try:
-            self._memory.succeed(self._spend())
+            self._memory.succeed(self._spend(), self.lease)
         finally:
             self.lease = None
 
@@ -200,8 +200,10 @@ class AttemptPermit(Permit):
 
     def release(self) -> None:
         """Give the probe back."""
-        self._spend()
-        self.lease = None
+        era = self._spend()
+        lease, self.lease = self.lease, None
+        if era is not None and lease is not None:
+            self._memory.give_back(lease)
 
     def begin(self) -> Permit:
         """Tell of a probe's success, and return a permit of the era that follows, which holds no probe."""
@@ -209,7 +211,7 @@ class AttemptPermit(Permit):
             return self
         try:
             era = self._spend()
-            follower = self._memory.begin(era)
+            follower = self._memory.begin(era, self.lease)
             if follower is not None:
                 return BegunPermit(follower)
             self._era = era  # stale, and not spent: what a vendor says of its cooldown may yet be heard
@@ -461,7 +463,7 @@ class Memory(CircuitMemoryStorage):
         """Claim the probe, unless somebody else was first."""
         era = self.era
         if isinstance(era, Closed) or era.look():
-            return self.acquire(force=force)
+            return Memory.acquire(self, force=force)
         if isinstance(era, Open) or era.lease() is not None:
             # A lost probe is followed by another in a new era, so that its outcome is stale.
             self.breaker.half_open()
@@ -472,8 +474,8 @@ class Memory(CircuitMemoryStorage):
         era.probe = weakref.ref(lease)
         return permit
 
-    def succeed(self, era: Era | None) -> None:
-        """Take the success of an attempt of that era."""
+    def succeed(self, era: Era | None, lease: Lease | None = None) -> None:  # noqa: ARG002  # for who shares it
+        """Take the success of an attempt of that era; with its lease where it was a probe."""
         with self._lock:
             if self.era is era:
                 if isinstance(era, Open):
@@ -562,7 +564,7 @@ class Memory(CircuitMemoryStorage):
         finally:
             self._opening = outer
 
-    def begin(self, era: Open | HalfOpen | None) -> Permit | None:
+    def begin(self, era: Open | HalfOpen | None, lease: Lease) -> Permit | None:
         """Take the success of a probe of that era.
 
         Returns:
@@ -571,12 +573,15 @@ class Memory(CircuitMemoryStorage):
         with self._lock:
             if era is None or self.era is not era:
                 return None
-            self.succeed(era)
+            self.succeed(era, lease)
             follower = self.era
             if isinstance(follower, Closed):
                 return follower
             # One that a hand has opened meanwhile is not what follows: what comes after the success is stale.
             return AttemptPermit(self, era if isinstance(follower, Open) else follower, None, None)
+
+    def give_back(self, lease: Lease) -> None:
+        """Take a probe back of which nothing is counted: its lease is dropped, which is all."""
 
     def reset(self) -> None:
         """Close the breaker."""

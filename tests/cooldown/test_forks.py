@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import http.client
 import json
 import os
 import random
-import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,8 +25,8 @@ from freezegun.api import FrozenDateTimeFactory
 from fallback_exec import BreakerCooldownTracker, CooldownStatus, Cooling, RoundRobinIndex, _forks
 from fallback_exec.cooldown.eras import Closed
 from fork_children import DOWN, PATIENCE, in_child, live_on, new_tracker, permit_of
+from prefork_server import TESTS, PreforkServer, environment, kill_group
 
-TESTS = Path(__file__).parent.parent
 MICROSECOND = timedelta(microseconds=1)
 
 pytestmark = [
@@ -536,22 +533,6 @@ class TestRenewal:
         assert renewed == ["first"]
 
 
-def environment(**variables: str) -> dict[str, str]:
-    """Return the environment of a process that can import the tests' helpers."""
-    path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, **variables}
-
-
-def kill_group(leader: subprocess.Popen[str]) -> bool:
-    """Kill what is left of a process and its children; return whether there was anything."""
-    try:
-        os.killpg(leader.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    leader.wait(PATIENCE)
-    return True
-
-
 def told_by_script(way: str, directory: Path) -> dict[str, Any]:
     """Return what `fork_script.py` says of the children that it started."""
     script = subprocess.Popen(
@@ -604,81 +585,13 @@ class TestMultiprocessing:
         }
 
 
-class PreforkServer:
-    """A gunicorn with a number of workers that has loaded `prefork_app` before it forked them."""
-
-    WORKERS = 3
-
-    def __init__(self, directory: Path) -> None:
-        self._log = directory / "log"
-        self._arrived, arrived = os.pipe()
-        go, self._go = os.pipe()
-        # Bound and listening before the server is: nobody has to wait for it, or guess a port.
-        with socket.create_server(("127.0.0.1", 0)) as listener, self._log.open("w") as log:
-            self._host, self._port = listener.getsockname()
-            options = {
-                "--bind": f"fd://{listener.fileno()}",
-                "--workers": f"{self.WORKERS}",
-                "--worker-class": "sync",
-                "--timeout": f"{PATIENCE}",
-            }
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "gunicorn", "--preload", "--no-control-socket"),
-                    *(word for option in options.items() for word in option),
-                    "prefork_app:app",
-                ],
-                cwd=directory,
-                env=environment(PREFORK_APP_PIPES=f"{arrived},{go}", GUNICORN_CMD_ARGS=""),
-                pass_fds=[listener.fileno(), arrived, go],
-                stdout=log,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-            )
-        os.close(arrived)
-        os.close(go)
-
-    def close(self) -> None:
-        """Leave nothing behind, whatever has happened."""
-        kill_group(self.process)
-        os.close(self._arrived)
-        os.close(self._go)
-        sys.stdout.write(self._log.read_text())  # shown when the test fails
-
-    def ask_each(self, method: str, path: str) -> dict[int, Any]:
-        """Send the request to every worker; return what each of them told, by process id."""
-        with ExitStack() as stack:
-            connections = [
-                stack.enter_context(
-                    closing(http.client.HTTPConnection(self._host, self._port, timeout=PATIENCE))
-                )
-                for _ in range(self.WORKERS)
-            ]
-            for connection in connections:
-                connection.request(method, path)
-            for _ in range(self.WORKERS):
-                assert select.select([self._arrived], [], [], PATIENCE)[0], "a worker hangs"
-                assert os.read(self._arrived, 1) == b"."
-            os.write(self._go, b"." * self.WORKERS)
-            answers = [json.load(connection.getresponse()) for connection in connections]
-        assert len({answer["pid"] for answer in answers}) == self.WORKERS
-        return {answer["pid"]: answer["told"] for answer in answers}
-
-    def told_by_all(self, method: str, path: str) -> Any:
-        """Send the request to every worker; return what all of them told alike."""
-        first, *others = self.ask_each(method, path).values()
-        assert others == [first] * len(others)
-        return first
-
-
 class TestPreforkServer:
     """gunicorn with --preload, whose master has threads that use the tracker while it forks."""
 
     @pytest.fixture
     def server(self, tmp_path: Path) -> Iterator[PreforkServer]:
         """A server on the loopback."""
-        server = PreforkServer(tmp_path)
+        server = PreforkServer(tmp_path, "prefork_app", workers=3)
         try:
             yield server
         finally:
@@ -709,7 +622,7 @@ class TestPreforkServer:
         killed = min(workers)
         os.kill(killed, signal.SIGKILL)
         survivors = set(server.ask_each("POST", "/reset"))
-        assert len(survivors & workers) == server.WORKERS - 1
+        assert len(survivors & workers) == server.workers - 1
         assert killed not in survivors
         self.trip_and_recover(server)
 
