@@ -14,4 +14,6 @@ this list::
     tables.py         tables, as they are printed           machine.py    what it was measured on
     threads.py        calls that wait, on many threads
     rounds.py         how things are timed against each other
+
+`bench.shared` measures what needs a server, by a command of its own.
 """
