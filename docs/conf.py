@@ -9,6 +9,11 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 import fallback_exec
+from fallback_exec.cooldown import breaker
+from fallback_exec.shared import CooldownStore
+
+# Imported there for type checkers alone, and here for the hints to be resolved.
+vars(breaker)["CooldownStore"] = CooldownStore
 
 project = "fallback_exec"
 author = "The fallback_exec maintainers"
@@ -22,6 +27,8 @@ html_theme = "furo"
 html_title = f"fallback_exec {release}"
 
 autodoc_member_order = "bysource"
+# The union behind it is nobody's concern but the library's.
+autodoc_type_aliases = {"Operation": "Operation"}
 python_use_unqualified_type_names = True
 # Docstrings write `code` with one backtick.
 default_role = "literal"
@@ -29,7 +36,8 @@ default_role = "literal"
 napoleon_use_ivar = True
 
 nitpick_ignore = [
-    # Of the standard library and of pybreaker. Their inventories are on the web; the build needs no network.
+    # Of the standard library, of pybreaker and of redis-py. Their inventories are on the web; the build needs
+    # no network.
     ("py:class", "collections.abc.Callable"),
     ("py:class", "collections.abc.Hashable"),
     ("py:class", "collections.abc.Iterable"),
@@ -42,6 +50,8 @@ nitpick_ignore = [
     ("py:class", "logging.LoggerAdapter"),
     ("py:class", "pybreaker.CircuitBreaker"),
     ("py:class", "random.Random"),
+    ("py:class", "redis.Redis"),
+    ("py:class", "redis.RedisCluster"),
     # Type variables, and an alias that only annotations name: Sphinx has no page for such things.
     ("py:class", "Logger"),
     ("py:class", "fallback_exec.execution.P"),
@@ -68,8 +78,10 @@ _NOT_BUILT_BY_USERS = {
 
 
 def _leave_out_signature(
-    _app: Sphinx, what: str, name: str, _obj: object, _options: object, signature: str, returns: str
-) -> tuple[str, str]:
+    _app: Sphinx, what: str, name: str, _obj: object, _options: object, signature: str | None, returns: str
+) -> tuple[str, str] | None:
+    if signature is None:
+        return None
     hide = what == "exception" or name.removeprefix("fallback_exec.") in _NOT_BUILT_BY_USERS
     return ("", "") if hide else (signature, returns)
 
