@@ -574,11 +574,15 @@ class Memory(CircuitMemoryStorage):
             if era is None or self.era is not era:
                 return None
             self.succeed(era, lease)
-            follower = self.era
-            if isinstance(follower, Closed):
-                return follower
-            # One that a hand has opened meanwhile is not what follows: what comes after the success is stale.
-            return AttemptPermit(self, era if isinstance(follower, Open) else follower, None, None)
+            return self._permit_after(era)
+
+    def _permit_after(self, era: Open | HalfOpen) -> Permit:
+        """Return a permit of the era that has followed the success of a probe."""
+        follower = self.era
+        if isinstance(follower, Closed):
+            return follower
+        # One that a hand has opened meanwhile is not what follows: what comes after the success is stale.
+        return AttemptPermit(self, era if isinstance(follower, Open) else follower, None, None)
 
     def give_back(self, lease: Lease) -> None:
         """Take a probe back of which nothing is counted: its lease is dropped, which is all."""

@@ -14,6 +14,7 @@ import secrets
 import weakref
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from threading import get_ident
 from typing import Literal, cast, overload
@@ -248,17 +249,7 @@ class SharedMemory(Memory):
                 reopenings=reopenings,
             )
 
-        is_doubtful = False
-        try:
-            reply = self._tell(era, failure)
-        except AwayError as away:
-            reply, is_doubtful = None, away.is_doubtful
-        if reply is not None:
-            return reply.applied
-        has_started = super().fail(era, error)
-        if is_doubtful:
-            self._uncount()
-        return has_started
+        return self._tell_or_count(era, failure, partial(super().fail, era, error))
 
     def fail_for(self, era: Era | None, error: Exception, seconds: float | None) -> bool:
         """Take the failure of an attempt of that era, which says for how long; None: for as long as usual."""
@@ -274,17 +265,8 @@ class SharedMemory(Memory):
                 self.last_error = text
             return CoolDown(number, microseconds(length), reopenings, moves_end=seconds is not None)
 
-        is_doubtful = False
-        try:
-            reply = self._tell(era, cooldown, also_stale=seconds is not None)
-        except AwayError as away:
-            reply, is_doubtful = None, away.is_doubtful
-        if reply is not None:
-            return reply.applied
-        has_started = super().fail_for(era, error, seconds)
-        if is_doubtful:
-            self._uncount()
-        return has_started
+        alone = partial(super().fail_for, era, error, seconds)
+        return self._tell_or_count(era, cooldown, alone, also_stale=seconds is not None)
 
     def cool_down(self, seconds: float | None) -> None:
         """Begin a cooldown of that many seconds, or set the end of the one that runs."""
@@ -298,10 +280,7 @@ class SharedMemory(Memory):
         if era is None or self.era is not era:
             return None
         self.succeed(era, lease)
-        follower = self.era
-        if isinstance(follower, Closed):
-            return follower
-        return AttemptPermit(self, era if isinstance(follower, Open) else follower, None, None)
+        return self._permit_after(era)
 
     def give_back(self, lease: Lease) -> None:
         """Take a probe back of which nothing is counted."""
@@ -317,10 +296,24 @@ class SharedMemory(Memory):
     def _reopenings_after(self, era: Era | None) -> int:
         return 0 if era is None or isinstance(era, Closed) else era.reopenings + 1
 
-    def _uncount(self) -> None:
-        """Take back the last failure that was counted here alone: the store may have counted it, too."""
-        with self._lock:
-            self._uncounted = max(0, self._uncounted - 1)
+    def _tell_or_count(
+        self,
+        era: Era | None,
+        operation: Callable[[int], Operation],
+        alone: Callable[[], bool],
+        *,
+        also_stale: bool = False,
+    ) -> bool:
+        """Tell the store of a failure, or count it here alone. Returns True when it started a cooldown."""
+        try:
+            reply = self._tell(era, operation, also_stale=also_stale)
+        except AwayError as away:
+            has_started = alone()
+            if away.is_doubtful:
+                with self._lock:  # the store may have counted it, too: it is not reported
+                    self._uncounted = max(0, self._uncounted - 1)
+            return has_started
+        return alone() if reply is None else reply.applied
 
     # The exchange with the store.
 
