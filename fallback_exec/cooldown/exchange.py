@@ -27,13 +27,11 @@ class AwayError(Exception):
 
     Attributes:
         is_doubtful: Whether it may have carried out the operation all the same.
-        reason: What it raised; None where it was not asked.
     """
 
-    def __init__(self, *, is_doubtful: bool, reason: Exception | None = None) -> None:
+    def __init__(self, *, is_doubtful: bool) -> None:
         super().__init__("the store of cooldowns is away")
         self.is_doubtful = is_doubtful
-        self.reason = reason
 
 
 class Gate:
@@ -122,7 +120,7 @@ class Exchange:
             (reply,) = self._pass([operation], lambda: [_checked(self.store.apply(name, operation))])
         except RecordUnusableError as error:
             self._note_unusable(name, error)
-            raise AwayError(is_doubtful=False, reason=error) from None
+            raise AwayError(is_doubtful=False) from None
         self._note_usable(name)
         assert isinstance(reply, Reply)  # noqa: S101  # for the type checker
         return reply
@@ -161,7 +159,7 @@ class Exchange:
             if self._gate.failed(entered):
                 looks = all(isinstance(operation, Read) for operation in operations)
                 self._say_away(error, is_refused_write=is_refused and not looks)
-            raise AwayError(is_doubtful=not is_refused, reason=error) from None
+            raise AwayError(is_doubtful=not is_refused) from None
         self._welcome(entered, has_written=any(map(_has_written, answers)))
         return answers
 
