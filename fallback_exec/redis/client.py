@@ -81,7 +81,10 @@ def _parsed(url: str) -> dict[str, Any]:
     except ValueError:
         settings, parts = {}, None  # its text may have a part of the password
     if parts is None:
-        raise _refused(url, "must be a URL that begins with redis://, rediss:// or unix://")
+        raise _refused(
+            url,
+            "must be a URL that begins with redis://, rediss:// or unix://, with numbers as its port and db",
+        )
     if "#" in url or "@" in parts.query:  # of a password, the rest of which would be taken for the host
         raise _refused(url, "must have # and ? in a password as %23 and %3F")
     unknown = settings.keys() - _PLACE - _TLS

@@ -121,7 +121,7 @@ class TestURL:
             ("localhost:6379", "must be a URL that begins with"),
             ("http://localhost", "must be a URL that begins with"),
             ("", "must be a URL that begins with"),
-            ("redis://localhost:port", "must be a URL that begins with"),
+            ("redis://localhost:port", "with numbers as its port"),
             ("redis://localhost/zero", "must have the number of a database"),
             ("redis://localhost?socket_timeout=1", "must not have the option socket_timeout"),
             ("redis://localhost?ssl_cert_reqs=none", "must begin with rediss://"),
