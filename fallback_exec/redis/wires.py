@@ -164,6 +164,8 @@ def _renew(pool: Any) -> None:
     # new one: test_a_thread_that_takes_a_connection_does_not_hinder_a_child.
     pool._lock = threading.RLock()
     pool._fork_lock = threading.RLock()
+    # Each release is told by a dispatcher, under its lock. Before 5.3 there is none: the pool's, once more.
+    getattr(pool, "_event_dispatcher", pool)._lock = threading.RLock()
 
 
 def _asked(
