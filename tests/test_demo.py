@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -126,6 +127,17 @@ class TestBursty:
                     ask(vendor)
                 assert caught.value.status_code == 429
                 assert 1 <= int(caught.value.headers["retry-after"]) <= 60
+
+    def test_the_seconds_are_not_rounded_up_for_a_rounding_error(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The difference of two readings of the clock may be off by as little as a float can be."""
+        monkeypatch.setattr("fallback_exec.demo.behaviour.time", SimpleNamespace(monotonic=lambda: 4.4))
+        assert 4.4 + 60 - 4.4 > 60
+        with Vendor("gemini", Bursty("1", delay=QUICK, quota=(0, 0), pause=LONG)) as vendor:
+            with pytest.raises(VendorError) as caught:
+                ask(vendor)
+            assert caught.value.headers["retry-after"] == "60"
 
     def test_answers_again_after_the_burst(self) -> None:
         """A burst of refusals ends by itself."""

@@ -136,7 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         if retry_after > 0:
-            self.send_header("Retry-After", str(math.ceil(retry_after)))  # HTTP knows whole seconds only
+            # HTTP knows whole seconds only. The difference of two floats may be just above one.
+            self.send_header("Retry-After", str(max(1, math.ceil(round(retry_after, 6)))))
         self.end_headers()
         self.wfile.write(body)
 
