@@ -83,6 +83,7 @@ STORE_BACK = Event(WARNING, "store of cooldowns is back")
 RECORD_UNUSABLE = Event(
     ERROR, "record of cooldowns is unusable, this process goes on by itself", "provider", "error"
 )
+LISTENER_FAILED = Event(ERROR, "listener failed", "listener", "event", "error")
 LOGGING_FAILED = Event(ERROR, "logging failed", "event", "error")
 
 

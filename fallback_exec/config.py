@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -17,6 +17,10 @@ from fallback_exec.errors import InvalidConfigError
 from fallback_exec.redaction import redact
 from fallback_exec.strategies import RoundRobinIndex, Route, Strategy, route_of
 from fallback_exec.verdicts import Verdict, is_half_written
+
+if TYPE_CHECKING:
+    from fallback_exec.events import Listener
+    from fallback_exec.notifying import Notifier
 
 
 def _as_strategy(value: Strategy | str) -> Strategy:
@@ -57,6 +61,44 @@ def _classifier(config: object, field: attrs.Attribute[Any], value: object) -> N
         raise InvalidConfigError(field.name, value, rule)
 
 
+def _as_listeners(value: Iterable[Listener]) -> tuple[Listener, ...]:
+    rule = "must be a sequence of callables that take an event"
+    # A text, too, can be iterated, and a listener that can is none for the asking.
+    if callable(value) or isinstance(value, str | bytes):
+        raise InvalidConfigError("listeners", value, rule)
+    try:
+        listeners = tuple(value)
+    except Exception as error:
+        raise InvalidConfigError("listeners", value, rule) from error
+    for place, listener in enumerate(listeners):
+        _checks.function(f"listeners[{place}]", listener)
+        if issubclass(type(listener), type):  # which would be built anew for each event
+            raise InvalidConfigError(f"listeners[{place}]", listener, "must be a function or an object")
+    return listeners
+
+
+def _notifier_of(listeners: tuple[Listener, ...], log: Log) -> Notifier | None:
+    if not listeners:
+        return None
+    # Here, as who has no listeners needs none of it.
+    from fallback_exec.notifying import Notifier  # noqa: PLC0415
+
+    return Notifier(listeners, log, {})
+
+
+def _route_of(config: ExecuteConfig) -> Route:
+    log = Log(config.logger, config.redact)
+    return route_of(
+        config.strategy,
+        log,
+        config.cooldown,
+        config.round_robin_index,
+        config.classify,
+        config.accept,
+        _notifier_of(config.listeners, log),
+    )
+
+
 @attrs.frozen(kw_only=True)
 class ExecuteConfig:
     """How `execute()` chooses among providers. Immutable, checked when built, safe to share.
@@ -78,6 +120,8 @@ class ExecuteConfig:
         redact: Masks credentials in a text: all texts that come from outside, errors' and names, pass through
             it before they are logged or stand in an error's text. By default `fallback_exec.redact`; `str`
             masks nothing. Where it raises, no text is shown.
+        listeners: Called in turn with each event of `fallback_exec.events` as it happens, in the thread that
+            executes and under no lock. What one raises is logged once for each, and changes nothing.
 
     Raises:
         InvalidConfigError: a setting is of the wrong type, or the strategy is unknown.
@@ -101,20 +145,8 @@ class ExecuteConfig:
     )
     accept: Callable[..., bool] | None = attrs.field(default=None, validator=_function, repr=masked_repr)
     redact: Redact = attrs.field(default=redact, validator=_function, repr=masked_repr)
+    listeners: tuple[Listener, ...] = attrs.field(default=(), converter=_as_listeners, repr=masked_repr)
     # For execution: the strategy, worked out.
     _route: Route = attrs.field(
-        init=False,
-        repr=False,
-        eq=False,
-        default=attrs.Factory(
-            lambda self: route_of(
-                self.strategy,
-                Log(self.logger, self.redact),
-                self.cooldown,
-                self.round_robin_index,
-                self.classify,
-                self.accept,
-            ),
-            takes_self=True,
-        ),
+        init=False, repr=False, eq=False, default=attrs.Factory(_route_of, takes_self=True)
     )

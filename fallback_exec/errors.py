@@ -21,7 +21,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from fallback_exec._clock import Countdown
-from fallback_exec._text import brief, class_name, error_text, name_text
+from fallback_exec._text import Redact, brief, class_name, error_text, name_text
+from fallback_exec.redaction import redact
 
 if TYPE_CHECKING:
     from fallback_exec.results import Attempt
@@ -181,8 +182,8 @@ class ResponseRejectedError(FallbackExecError):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[object, ...]]:
         if _survives_pickle(self.response):
             return super().__reduce__()
-        stand_in = _stand_in(self)
-        return StandInError, stand_in.args
+        replacement = stand_in(self)
+        return StandInError, replacement.args
 
 
 class StandInError(Exception):
@@ -219,7 +220,7 @@ class Travellers:
             return None
         key = id(error)
         if key not in self._packed:
-            self._packed[key] = error if _survives(error) else _stand_in(error)
+            self._packed[key] = error if _survives(error) else stand_in(error)
         return self._packed[key]
 
 
@@ -237,10 +238,14 @@ def _survives_pickle(value: object) -> bool:
         return False
 
 
-def _stand_in(error: BaseException) -> StandInError:
+def stand_in(error: BaseException, redact: Redact = redact) -> StandInError:
+    """Return what stands for an error, with its text as it is shown, and holds none of its frames."""
+    text = error_text(error, redact)
+    if type(error) is StandInError:  # of another process, say: whose rules masked its text?
+        return StandInError(error.type_name, text)
     # A metaclass may hide the module, as it may hide the name.
     module = type.__getattribute__(type(error), "__module__")
-    return StandInError(f"{module}.{class_name(error, '__qualname__')}", error_text(error))
+    return StandInError(f"{module}.{class_name(error, '__qualname__')}", text)
 
 
 def _rebuild(

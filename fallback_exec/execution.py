@@ -7,7 +7,7 @@ from datetime import datetime
 from logging import DEBUG
 from time import perf_counter
 from types import CoroutineType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fallback_exec import _clock, _log
 from fallback_exec._checks import Seconds
@@ -20,6 +20,7 @@ from fallback_exec.deadline import Deadline, as_deadline
 from fallback_exec.errors import DeadlineExceededError, ExecutionCancelledError, InvalidConfigError
 from fallback_exec.providers import Provider, check_providers
 from fallback_exec.reporting import (
+    has_ended_cooldown,
     is_accepted,
     judge,
     outcome_of,
@@ -28,9 +29,12 @@ from fallback_exec.reporting import (
     release,
     tell_failure,
 )
-from fallback_exec.results import ExecuteResult, FilledResult, Outcome, Row, attempts_of, cooldown_of, row_of
-from fallback_exec.strategies import chain_aborted
+from fallback_exec.results import ExecuteResult, FilledResult, Outcome, Row, attempts_of, row_of
+from fallback_exec.strategies import Route, chain_aborted
 from fallback_exec.verdicts import FAILURE
+
+if TYPE_CHECKING:
+    from fallback_exec.notifying import Watch
 
 P = TypeVar("P", bound=Provider)
 T = TypeVar("T")
@@ -87,30 +91,33 @@ def execute(  # noqa: C901, PLR0912, PLR0915  # the one loop, whole: each call i
             route.checked = chain, names
     if not callable(fn):
         raise InvalidConfigError("fn", fn, "must be callable with a provider")
-    limit = None
-    if deadline is not None:
-        limit = as_deadline(deadline)
-        _raise_if_over(limit, [], None, route.log.redact)
+    limit = None if deadline is None else as_deadline(deadline)
 
     is_chain = route.is_chain
     standings = route.standings
     log = route.log
-    accept = route.accept
-    debug = False
-    if is_chain:
-        try:
-            debug = log.logger.isEnabledFor(DEBUG)
-        except Exception:  # of a logger of the user's own: the first thing to log says so
-            debug = True
     total = len(chain)
-    position = 0 if route.index is None else route.index.next() % total
-    stop = total if is_chain else position + 1
     attempt_num = 0
     rows: list[Row] = []
     permit: Permit = NO_PERMIT
     at: datetime | None = None
     error: Exception | None = None
+    watch: Watch | None = None
+    # Whether anybody wants to know each step: a listener, or a log at DEBUG.
+    is_told = False
     try:
+        if route.notifier is not None:
+            watch, is_told = route.notifier.watch(), True
+        if limit is not None:
+            _raise_if_over(limit, rows, None, log.redact)
+        if is_chain:
+            try:
+                if log.logger.isEnabledFor(DEBUG):
+                    is_told = True
+            except Exception:  # of a logger of the user's own: the first thing to log says so
+                is_told = True
+        position = 0 if route.index is None else route.index.next() % total
+        stop = total if is_chain else position + 1
         while position < stop:
             name = names[position]
             position += 1
@@ -126,16 +133,16 @@ def execute(  # noqa: C901, PLR0912, PLR0915  # the one loop, whole: each call i
                         began, ends = standing.span
                         if began <= at < ends:
                             rows.append((name, SKIPPED, None, 0.0, at, ends))
-                            if debug:
-                                log.emit(_log.SKIPPING, name, cooldown_of(at, ends))
+                            if is_told:
+                                _tell_skip(log, watch, name, (ends - at).total_seconds())
                             continue
-                    asked = _ask(route.tracker, name, is_terminus, rows, log)
+                    asked = _ask(route.tracker, name, is_terminus, rows, log, watch)
                     if asked is None:
                         continue
                     permit = asked
             attempt_num += 1
-            if debug:
-                _announce(permit, log, name, attempt_num, is_terminus, position, total)
+            if is_told:
+                _announce(route, watch, permit, name, attempt_num, is_terminus, position, total)
             started = perf_counter()
             try:
                 response = fn(chain[position - 1])
@@ -151,7 +158,7 @@ def execute(  # noqa: C901, PLR0912, PLR0915  # the one loop, whole: each call i
                 if type(response) is CoroutineType:
                     release(permit, name, log)
                     refuse_coroutine("fn", fn, response, rows)
-                if accept is None or is_accepted(route, permit, name, response, rows):
+                if route.accept is None or is_accepted(route, permit, name, response, rows):
                     try:
                         if permit.awaits_success:
                             permit.success()
@@ -159,6 +166,8 @@ def execute(  # noqa: C901, PLR0912, PLR0915  # the one loop, whole: each call i
                         log.emit(_log.TRACKER_FAILED, name, "success", failure)
                     if attempt_num > 1:
                         log.emit(_log.SUCCEEDED, name, attempt_num, latency, is_terminus)
+                    if watch is not None:
+                        watch.succeeded(latency, has_ended_cooldown(permit, name, log))
                     result: ExecuteResult[T] = FilledResult()  # pyright: ignore[reportCallIssue]  # see there
                     result.response = response
                     result.provider = name
@@ -174,14 +183,20 @@ def execute(  # noqa: C901, PLR0912, PLR0915  # the one loop, whole: each call i
             if route.classify is not None and outcome is FAILED:
                 verdict = judge(route, permit, name, error)
                 outcome = outcome_of(verdict)
-            cooling = tell_failure(route, permit, name, error, verdict)
+            cooling, has_started = tell_failure(route, permit, name, error, verdict)
             rows.append(row_of(name, outcome, error, latency, cooling))
             log.emit(route.failed, name, error, attempt_num, is_terminus, position - 1, latency)
+            if watch is not None:
+                watch.failed(outcome, error, latency, cooling, has_started)
             if verdict.kind == "abort":
-                raise chain_aborted(rows, log.redact) from error
+                raise chain_aborted(rows, log.redact) from error  # noqa: TRY301  # told there
             if limit is not None and is_chain:
                 _raise_if_over(limit, rows, error, log.redact)
-        raise route.give_up(rows, log.redact) from error
+        raise route.give_up(rows, log.redact) from error  # noqa: TRY301  # likewise
+    except BaseException as ending:
+        if watch is not None:
+            watch.ended(ending)
+        raise
     finally:
         # The traceback of a provider's error holds this frame: what it refers to would live as long
         # as the error, and the error would be part of a cycle.
@@ -206,7 +221,12 @@ def _raise_if_over(limit: Deadline, rows: list[Row], error: Exception | None, re
 
 
 def _ask(
-    tracker: CooldownTracker | None, name: str, is_terminus: bool, rows: list[Row], log: Log
+    tracker: CooldownTracker | None,
+    name: str,
+    is_terminus: bool,
+    rows: list[Row],
+    log: Log,
+    watch: Watch | None,
 ) -> Permit | None:
     """Return a permit, or None when the provider is passed over, which is written down then.
 
@@ -221,7 +241,7 @@ def _ask(
         return PlainPermit(tracker, name, None)
     if isinstance(answer, Cooling) and not is_terminus:
         rows.append(row_of(name, Outcome.SKIPPED, None, 0.0, answer))
-        log.emit(_log.SKIPPING, name, answer.cooldown_remaining)
+        _tell_skip(log, watch, name, answer.cooldown_remaining)
         return None
     if cooling is not None:
         log.emit(_log.DESPITE_COOLDOWN, name, cooling.cooldown_remaining, "terminus_always_tried")
@@ -237,10 +257,28 @@ def _cooling_of(answer: Permit | Cooling) -> Cooling | None:
     return cooling
 
 
-def _announce(permit: Permit, log: Log, name: str, *values: object) -> None:
-    """Log that an attempt begins; an interruption meanwhile gives back what it holds."""
+def _tell_skip(log: Log, watch: Watch | None, name: str, cooldown_remaining: float) -> None:
+    log.emit(_log.SKIPPING, name, cooldown_remaining)
+    if watch is not None:
+        watch.skipped(name, cooldown_remaining)
+
+
+def _announce(
+    route: Route,
+    watch: Watch | None,
+    permit: Permit,
+    name: str,
+    attempt_num: int,
+    is_terminus: bool,
+    position: int,
+    total: int,
+) -> None:
+    """Tell that an attempt begins; an interruption meanwhile gives back what it holds."""
     try:
-        log.emit(_log.ATTEMPTING, name, *values)
+        if watch is not None:
+            watch.attempting(name, attempt_num, is_terminus)
+        if route.is_chain:
+            route.log.emit(_log.ATTEMPTING, name, attempt_num, is_terminus, position, total)
     except BaseException:
-        release(permit, name, log)
+        release(permit, name, route.log)
         raise

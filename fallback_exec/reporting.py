@@ -91,27 +91,31 @@ def outcome_of(verdict: Verdict) -> Outcome:
 
 def tell_failure(
     route: Route, permit: Permit, name: str, error: Exception, verdict: Verdict
-) -> Cooling | None:
-    """Tell the permit of a failed attempt. Returns the cooldown of the provider that is known now."""
+) -> tuple[Cooling | None, bool]:
+    """Tell the permit of a failed attempt.
+
+    Returns:
+        The cooldown of the provider that is known now, and whether this failure has started it.
+    """
     log = route.log
     try:
         # The package's attribute, not that of its module: as in Go, it may be mutated or replaced.
         is_exempt = name in fallback_exec.EXEMPT_PROVIDERS
         if route.tracker is None or not verdict.counted or is_exempt:
             release(permit, name, log)
-            return permit.cooling
+            return permit.cooling, False
         if verdict.kind == "cool_down":
             has_started = permit.cool_down(error, verdict.seconds)
         else:
             has_started = permit.failure(error)
         if not has_started:
-            return permit.cooling
+            return permit.cooling, False
         cooling = Cooling(route.tracker.cooldown_remaining(name))
     except Exception as failure:
         log.emit(_log.TRACKER_FAILED, name, "failure", failure)
-        return permit.cooling
+        return permit.cooling, False
     log.emit(_log.ENTERING_COOLDOWN, name, cooling.cooldown_remaining, error)
-    return cooling
+    return cooling, True
 
 
 def tell_success(permit: Permit, name: str, log: Log) -> None:
@@ -120,6 +124,15 @@ def tell_success(permit: Permit, name: str, log: Log) -> None:
         permit.success()
     except Exception as failure:
         log.emit(_log.TRACKER_FAILED, name, "success", failure)
+
+
+def has_ended_cooldown(permit: Permit, name: str, log: Log) -> bool:
+    """Return whether the success that the permit was told of has closed the breaker."""
+    try:
+        return permit.has_ended_cooldown is True
+    except Exception as failure:
+        log.emit(_log.TRACKER_FAILED, name, "has_ended_cooldown", failure)
+        return False
 
 
 def release(permit: Permit, name: str, log: Log) -> None:

@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
 
@@ -18,6 +18,9 @@ from fallback_exec.cooldown.tracker import CooldownTracker, Permit
 from fallback_exec.errors import AllProvidersFailedError, ProviderFailedError
 from fallback_exec.results import Row, attempts_of, cooldown_of
 from fallback_exec.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from fallback_exec.notifying import Notifier
 
 
 class Strategy(StrEnum):
@@ -70,6 +73,7 @@ class Route:
         index: Counts where to begin; None: with the first provider.
         classify: What says what an error means; None: each is a failure.
         accept: What says whether an answer is one; None: each is.
+        notifier: Who is told of what happens; None: nobody.
         checked: The tuple of providers that was checked last, with its names: one reference, replaced as a
             whole. It lives until another tuple is executed.
     """
@@ -83,6 +87,7 @@ class Route:
     index: RoundRobinIndex | None = None
     classify: Callable[[Exception], Verdict] | None = None
     accept: Callable[..., bool] | None = None
+    notifier: Notifier | None = None
     checked: tuple[Any, list[str]] = attrs.Factory(lambda: ([], []))
 
 
@@ -93,25 +98,20 @@ def route_of(
     index: RoundRobinIndex | None,
     classify: Callable[[Exception], Verdict] | None,
     accept: Callable[..., bool] | None,
+    notifier: Notifier | None,
 ) -> Route:
     """Return the route of a strategy, given the other settings."""
     if strategy is Strategy.FALLBACK:
-        return Route(
-            log,
-            _log.FAILED,
-            _all_failed,
-            is_chain=True,
-            tracker=tracker,
+        route = Route(log, _log.FAILED, _all_failed, is_chain=True, tracker=tracker)
+        if tracker is not None:
             # Of the tracker's own making only: a mock of a tracker would make up what it publishes.
-            standings=None if tracker is None else getattr(tracker, "__dict__", {}).get("_standings", {}),
-            classify=classify,
-            accept=accept,
-        )
-    if strategy is Strategy.ROUND_ROBIN:
-        event, give_up = _log.ROUND_ROBIN_FAILED, _one_failed
+            route.standings = getattr(tracker, "__dict__", {}).get("_standings", {})
+    elif strategy is Strategy.ROUND_ROBIN:
+        route = Route(log, _log.ROUND_ROBIN_FAILED, _one_failed, index=index)
     else:
-        event, give_up, index = _log.PRIMARY_FAILED, _primary_failed, None
-    return Route(log, event, give_up, index=index, classify=classify, accept=accept)
+        route = Route(log, _log.PRIMARY_FAILED, _primary_failed)
+    route.classify, route.accept, route.notifier = classify, accept, notifier
+    return route
 
 
 def chain_aborted(rows: list[Row], redact: Redact) -> ProviderFailedError:

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import CoroutineType, TracebackType
-from typing import Any, Generic, NoReturn, Self, TypeGuard, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeGuard, TypeVar, cast
 
 import attrs
 
@@ -22,6 +22,7 @@ from fallback_exec.execution import execute
 from fallback_exec.providers import Provider
 from fallback_exec.reporting import (
     NO_COROUTINE,
+    has_ended_cooldown,
     judge,
     outcome_of,
     release,
@@ -31,6 +32,9 @@ from fallback_exec.reporting import (
 )
 from fallback_exec.results import Attempt, ExecuteResult, Outcome
 from fallback_exec.strategies import Route
+
+if TYPE_CHECKING:
+    from fallback_exec.notifying import StreamWatch
 
 P = TypeVar("P", bound=Provider)
 T = TypeVar("T")
@@ -91,7 +95,7 @@ def execute_stream(
             raise InvalidConfigError(*start.refusal, attempts=error.attempts) from None
         raise
     try:
-        return StreamResult(config._route, result, *start.hand_over(result.provider))
+        return StreamResult(config._route, result, *start.hand_over(result.provider), start.watch)
     finally:
         # The tracebacks of the errors in its story lead to this frame: it would be part of a cycle.
         del result
@@ -130,11 +134,19 @@ class _Start(Generic[P]):
         self._source: _Source | None = None
         # What cannot be used: the argument or setting, its value and the rule that it breaks.
         self.refusal: tuple[str, object, str] | None = None
+        # Where there are listeners: what is told of the stream, also by its end.
+        self.watch: StreamWatch | None = None
 
     def settings(self, config: ExecuteConfig) -> ExecuteConfig:
         """Return the user's config for `execute()`. It refers to this object, which must not refer to it."""
         accept = None if self._accept is None else self._is_accepted
-        return attrs.evolve(config, cooldown=self._keeper, accept=accept)
+        settings = attrs.evolve(config, cooldown=self._keeper, accept=accept, listeners=())
+        if config._route.notifier is not None:
+            from fallback_exec.notifying import StreamNotifier  # noqa: PLC0415  # as in ExecuteConfig
+
+            settings._route.notifier = notifier = StreamNotifier(config._route.notifier)
+            self.watch = notifier.stream
+        return settings
 
     def pull(self, provider: P) -> object:
         """Return the first item of the provider's stream, `END` where there is none."""
@@ -257,21 +269,25 @@ class _KeptPermit(Permit):
     The end is told to what `begin()` returned, or, where that raised, to the permit it was asked of.
     """
 
-    __slots__ = ("_keeper", "_permit", "cooling")
+    __slots__ = ("_keeper", "_permit", "cooling", "has_ended_cooldown")
 
     def __init__(self, keeper: _Keeper, permit: Permit) -> None:
         self._keeper: _Keeper | None = keeper
         self._permit = permit
         # What was learned when it was acquired: a permit that begin() returns may have nothing to say.
         self.cooling = permit.cooling
+        self.has_ended_cooldown = False
 
     def success(self) -> None:
         keeper, self._keeper = self._keeper, None
+        permit = self._permit
         if keeper is None:
-            self._permit.success()
+            permit.success()
         else:
             keeper.kept = self
-            self._permit = self._permit.begin()
+            self._permit = permit.begin()
+        # Where begin() returned the permit itself, that goes on saying what it said of the beginning.
+        self.has_ended_cooldown = permit.has_ended_cooldown and not self.has_ended_cooldown
 
     def failure(self, error: Exception) -> bool:
         return self._permit.failure(error)
@@ -314,7 +330,14 @@ class StreamResult(Iterator[T]):
     attempts: tuple[Attempt, ...]
     outcome: Outcome | None
 
-    def __init__(self, route: Route, result: ExecuteResult[object], source: _Source, permit: Permit) -> None:
+    def __init__(
+        self,
+        route: Route,
+        result: ExecuteResult[object],
+        source: _Source,
+        permit: Permit,
+        watch: StreamWatch | None,
+    ) -> None:
         self.provider = result.provider
         self.attempt_num = result.attempt_num
         self.was_terminus = result.was_terminus
@@ -322,6 +345,7 @@ class StreamResult(Iterator[T]):
         self.attempts = result.attempts
         self.outcome = None
         self._route = route
+        self._watch = watch
         # Taken out by whoever ends the stream, in one step: it may be closed from within, or while another
         # thread waits for an item.
         self._under_way = [(source, permit)]
@@ -348,8 +372,8 @@ class StreamResult(Iterator[T]):
         except Exception as error:
             self._fail(error)
             raise
-        except BaseException:
-            self._abandon(_Source.close_quietly)
+        except BaseException as interruption:
+            self._abandon(_Source.close_quietly, interruption)
             raise
         finally:
             self._reading.release()
@@ -378,6 +402,11 @@ class StreamResult(Iterator[T]):
         for source, permit in self._finish(Outcome.SUCCESS):
             try:
                 tell_success(permit, self.provider, self._route.log)
+                if self._watch is not None:
+                    self._watch.exhausted(has_ended_cooldown(permit, self.provider, self._route.log))
+            except BaseException as interruption:
+                self._tell_interruption(interruption)
+                raise
             finally:
                 source.close_quietly()
 
@@ -385,20 +414,35 @@ class StreamResult(Iterator[T]):
         for source, permit in self._finish(Outcome.NEUTRAL):
             try:
                 verdict = judge(self._route, permit, self.provider, error)
-                self.outcome = outcome_of(verdict)
-                tell_failure(self._route, permit, self.provider, error, verdict)
+                outcome = self.outcome = outcome_of(verdict)
+                told = tell_failure(self._route, permit, self.provider, error, verdict)
                 self._route.log.emit(
                     _log.STREAM_FAILED, self.provider, error, self.attempt_num, self.was_terminus
                 )
+                if self._watch is not None:
+                    self._watch.broken(outcome, error, *told)
+            except BaseException as interruption:
+                self._tell_interruption(interruption)
+                raise
             finally:
                 source.close_quietly()
 
-    def _abandon(self, close: Callable[[_Source], None]) -> None:
+    def _abandon(self, close: Callable[[_Source], None], interruption: BaseException | None = None) -> None:
         for source, permit in self._finish(Outcome.NEUTRAL):
             try:
                 release(permit, self.provider, self._route.log)
+                if self._watch is not None:
+                    self._watch.abandoned(interruption)
+            except BaseException as another:
+                self._tell_interruption(another)
+                raise
             finally:
                 close(source)
+
+    def _tell_interruption(self, interruption: BaseException) -> None:
+        """Tell of what has come up while the end was told, a listener's own say, unless that was done."""
+        if self._watch is not None:
+            self._watch.ended(interruption)
 
     def _finish(self, outcome: Outcome) -> list[tuple[_Source, Permit]]:
         """Return what was under way, for the first who asks; nothing for the others."""

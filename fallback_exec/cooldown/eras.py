@@ -161,11 +161,12 @@ Era: TypeAlias = Closed | Open | HalfOpen
 class AttemptPermit(Permit):
     """The permit of one attempt while the breaker is not closed: a probe, or a forced terminus."""
 
-    __slots__ = ("_era", "_memory", "cooling", "lease")
+    __slots__ = ("_era", "_memory", "cooling", "has_ended_cooldown", "lease")
 
     def __init__(
         self, memory: Memory, era: Open | HalfOpen, lease: Lease | None, cooling: Cooling | None
     ) -> None:
+        self.has_ended_cooldown = False
         self._memory = memory
         self._era: Open | HalfOpen | None = era
         self.lease = lease
@@ -174,7 +175,7 @@ class AttemptPermit(Permit):
     def success(self) -> None:
         """Tell that the provider is back."""
         try:
-            self._memory.succeed(self._spend(), self.lease)
+            self.has_ended_cooldown = self._memory.succeed(self._spend(), self.lease)
         finally:
             self.lease = None
 
@@ -211,8 +212,9 @@ class AttemptPermit(Permit):
             return self
         try:
             era = self._spend()
-            follower = self._memory.begin(era, self.lease)
-            if follower is not None:
+            begun = self._memory.begin(era, self.lease)
+            if begun is not None:
+                follower, self.has_ended_cooldown = begun
                 return BegunPermit(follower)
             self._era = era  # stale, and not spent: what a vendor says of its cooldown may yet be heard
             return self
@@ -474,16 +476,23 @@ class Memory(CircuitMemoryStorage):
         era.probe = weakref.ref(lease)
         return permit
 
-    def succeed(self, era: Era | None, lease: Lease | None = None) -> None:  # noqa: ARG002  # for who shares it
-        """Take the success of an attempt of that era; with its lease where it was a probe."""
+    def succeed(self, era: Era | None, lease: Lease | None = None) -> bool:  # noqa: ARG002  # for who shares it
+        """Take the success of an attempt of that era; with its lease where it was a probe.
+
+        Returns:
+            True when it closed the breaker.
+        """
         with self._lock:
-            if self.era is era:
-                if isinstance(era, Open):
-                    self.breaker.close()
-                elif isinstance(era, Closed):
-                    self.reset_counter()  # all that pybreaker makes of a success while closed
-                else:
-                    feed_success(self.breaker)
+            if era is None or self.era is not era:
+                return False
+            if isinstance(era, Closed):
+                self.reset_counter()  # all that pybreaker makes of a success while closed
+                return False
+            if isinstance(era, Open):
+                self.breaker.close()
+            else:
+                feed_success(self.breaker)
+            return isinstance(self.era, Closed)
 
     def fail(self, era: Era | None, error: Exception) -> bool:
         """Take the failure of an attempt of that era. Returns True when it started a cooldown."""
@@ -564,17 +573,18 @@ class Memory(CircuitMemoryStorage):
         finally:
             self._opening = outer
 
-    def begin(self, era: Open | HalfOpen | None, lease: Lease) -> Permit | None:
+    def begin(self, era: Open | HalfOpen | None, lease: Lease) -> tuple[Permit, bool] | None:
         """Take the success of a probe of that era.
 
         Returns:
-            A permit of the era that follows, which may be the same one, or None where the probe was stale.
+            A permit of the era that follows, which may be the same one, and whether the success closed the
+            breaker; None where the probe was stale.
         """
         with self._lock:
             if era is None or self.era is not era:
                 return None
-            self.succeed(era, lease)
-            return self._permit_after(era)
+            has_closed = self.succeed(era, lease)
+            return self._permit_after(era), has_closed
 
     def _permit_after(self, era: Open | HalfOpen) -> Permit:
         """Return a permit of the era that has followed the success of a probe."""

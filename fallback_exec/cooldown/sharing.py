@@ -221,8 +221,12 @@ class SharedMemory(Memory):
         is_held = isinstance(lease, SharedLease) and lease.token == self._token
         return "" if is_held else self._token
 
-    def succeed(self, era: Era | None, lease: Lease | None = None) -> None:
-        """Take the success of an attempt of that era; with its lease where it was a probe."""
+    def succeed(self, era: Era | None, lease: Lease | None = None) -> bool:
+        """Take the success of an attempt of that era; with its lease where it was a probe.
+
+        Returns:
+            True when it closed the breaker.
+        """
         token = lease.token if isinstance(lease, SharedLease) else ""
         threshold = self._rules.success_threshold
         try:
@@ -230,7 +234,11 @@ class SharedMemory(Memory):
         except AwayError:
             reply = None
         if reply is None:
-            super().succeed(era, lease)
+            return super().succeed(era, lease)
+        # An era that began when the store carried this out: no other success has closed it.
+        after = reply.record
+        is_new = after is not None and after.state == CLOSED and after.changed == reply.now
+        return is_new and not isinstance(era, Closed)
 
     def fail(self, era: Era | None, error: Exception) -> bool:
         """Take the failure of an attempt of that era. Returns True when it started a cooldown."""
@@ -275,12 +283,12 @@ class SharedMemory(Memory):
         if not self._is_done(by_hand):
             super().cool_down(seconds)
 
-    def begin(self, era: Open | HalfOpen | None, lease: Lease) -> Permit | None:
+    def begin(self, era: Open | HalfOpen | None, lease: Lease) -> tuple[Permit, bool] | None:
         """Take the success of a probe of that era; see `Memory.begin()`."""
         if era is None or self.era is not era:
             return None
-        self.succeed(era, lease)
-        return self._permit_after(era)
+        has_closed = self.succeed(era, lease)
+        return self._permit_after(era), has_closed
 
     def give_back(self, lease: Lease) -> None:
         """Take a probe back of which nothing is counted."""

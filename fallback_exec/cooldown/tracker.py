@@ -54,12 +54,14 @@ class Permit(ABC):
     Attributes:
         cooling: None, or, for an attempt that was forced, what the tracker said of the provider's cooldown.
         awaits_success: False while a success would change nothing: then it need not be told.
+        has_ended_cooldown: Whether the success, or the beginning, that it was told of has closed the breaker.
     """
 
     __slots__ = ()
 
     cooling: Cooling | None
     awaits_success: bool = True
+    has_ended_cooldown: bool = False
 
     @abstractmethod
     def success(self) -> None:
