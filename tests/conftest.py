@@ -24,7 +24,7 @@ settings.load_profile("fallback_exec")
 
 # freezegun looks through all modules each time it stops the clock, and these have thousands, none of which
 # reads the clock of a test.
-freezegun.configure(extend_ignore_list=["anthropic", "openai"])
+freezegun.configure(extend_ignore_list=["anthropic", "matplotlib", "numpy", "openai"])
 
 
 @pytest.fixture(autouse=True)

@@ -46,6 +46,16 @@ from fallback_exec import (
     execute,
     execute_stream,
 )
+from fallback_exec.events import (
+    AttemptFailed,
+    AttemptSucceeded,
+    CooldownStarted,
+    Event,
+    ExecutionFinished,
+    ExecutionOutcome,
+    Listener,
+)
+from fallback_exec.recorder import Recorder
 
 
 class Picture:
@@ -330,3 +340,35 @@ StaleIfError[str](300, 10, str)  # type: ignore[call-arg]
 StaleIfError[str](300, copy=len)  # type: ignore[arg-type]
 old_or_new.is_stale = False  # type: ignore[misc]
 old_or_new.age = 0.0  # type: ignore[misc]
+
+
+def listen(event: Event) -> None:
+    """Narrow an event by its class; an attribute that some have not, or may not have, is no str."""
+    assert_type(event.provider, str | None)
+    match event:
+        case AttemptSucceeded():
+            assert_type(event.provider, str)
+            assert_type(event.attempt_num, int)
+            assert_type(event.error, BaseException | None)
+        case AttemptFailed():
+            assert_type(event.error, Exception)
+            assert_type(event.cooldown_remaining, float | None)
+        case CooldownStarted():
+            assert_type(event.cooldown_remaining, float)
+        case ExecutionFinished():
+            assert_type(event.provider, str | None)
+            assert_type(event.outcome, ExecutionOutcome)
+        case _:
+            pass
+
+
+def of_listeners(recorder: Recorder) -> None:
+    """Any callable that takes an event may listen, in any iterable."""
+    assert_type(ExecuteConfig(listeners=[listen, recorder, print]).listeners, tuple[Listener, ...])
+    ExecuteConfig(listeners=(listen for _ in range(2)))
+    ExecuteConfig(listeners=listen)  # type: ignore[arg-type]
+    ExecuteConfig(listeners=[of_listeners_too])  # type: ignore[list-item]
+
+
+def of_listeners_too(event: Event, other: object) -> None:
+    """Take more than an event."""
