@@ -29,6 +29,9 @@ from fallback_exec.demo.display import LiveLine, PlainLines, Progress, display_f
 from fallback_exec.demo.report import percentile, rows, table, verdict
 from fallback_exec.demo.traffic import Call, Traffic
 from fallback_exec.demo.vendors import HOST, Vendor
+from fallback_exec.events import ExecutionFinished
+from fallback_exec.recorder import load
+from fallback_exec.timeline import timeline
 
 PATIENCE = 30.0  # seconds after which a test gives up; none of them needs so long
 QUICK = (0.0, 0.001)
@@ -481,6 +484,61 @@ class TestDemo:
             "p50 ms": "-",
             "p99 ms": "-",
         }
+
+
+class TestRecord:
+    def test_has_all_that_happened(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """What the events of the file add up to is what the table says."""
+        path = tmp_path / "demo.jsonl"
+        assert command_line.main(["demo", "--calls", "40", "--workers", "8", "--record", str(path)]) == 0
+        with path.open() as file:
+            events = load(file)
+        assert sum(isinstance(event, ExecutionFinished) for event in events) == 40
+        lanes = {lane.provider: lane for lane in timeline(events, seconds=None).lanes}
+        for name, row in table_of(capsys.readouterr().out).items():
+            lane = lanes[name]
+            assert [row["answers"], row["failures"], row["skips"]] == [
+                str(lane.answers),
+                str(lane.failures),
+                str(lane.skips),
+            ]
+        assert os.listdir(tmp_path) == ["demo.jsonl"]
+
+    def test_is_written_only_when_asked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By itself the demo leaves nothing behind, and has no listener."""
+        given: list[object] = []
+
+        def run_demo(*_: object, listeners: list[object], **__: object) -> int:
+            given.append(listeners)
+            return 0
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(command_line, "run_demo", run_demo)
+        assert command_line.main(["demo"]) == 0
+        assert (given, os.listdir(tmp_path)) == ([[]], [])
+
+    def test_that_cannot_be_written_is_exit_code_2(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The table is shown all the same."""
+        path = tmp_path / "no" / "demo.jsonl"
+        assert command_line.main(["demo", "--calls", "3", "--workers", "3", "--record", str(path)]) == 2
+        output, errors = capsys.readouterr()
+        assert "3 answered, 0 failed altogether." in output
+        assert errors == f"python -m fallback_exec: error: cannot write {path}: No such file or directory\n"
+
+    def test_is_written_after_ctrl_c(self, tmp_path: Path) -> None:
+        """As the table is, of what was done."""
+        path = tmp_path / "demo.jsonl"
+        with demo_process("--calls", "200", "--workers", "8", "--record", str(path)) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, errors) == (130, b"")
+        with path.open() as file:
+            finished = [event for event in load(file) if isinstance(event, ExecutionFinished)]
+        assert 8 <= len(finished) < 200
 
 
 class TestInterruption:

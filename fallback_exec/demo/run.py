@@ -16,6 +16,7 @@ from fallback_exec.demo.interruption import Interruption
 from fallback_exec.demo.report import rows, table, verdict
 from fallback_exec.demo.traffic import Call, Traffic
 from fallback_exec.demo.vendors import Vendor
+from fallback_exec.events import Listener
 
 #: The exit code after Ctrl-C, as shells give it: 128 and the signal's number, 2.
 INTERRUPTED = 130
@@ -37,7 +38,9 @@ def usual_vendors(seed: int) -> list[Vendor]:
     return [Vendor("gemini", bursty), Vendor("grok", flaky), Vendor("laozhang", steady)]
 
 
-def run_demo(vendors: Sequence[Vendor], *, calls: int, workers: int, out: TextIO) -> int:
+def run_demo(
+    vendors: Sequence[Vendor], *, calls: int, workers: int, out: TextIO, listeners: Sequence[Listener] = ()
+) -> int:
     """Start the vendors, send the calls, show what happens meanwhile, and write the table.
 
     To be called in the main thread: it takes Ctrl-C for itself.
@@ -47,15 +50,19 @@ def run_demo(vendors: Sequence[Vendor], *, calls: int, workers: int, out: TextIO
         calls: How many requests to send, at least 1.
         workers: How many threads send them, at least 1.
         out: Where to write.
+        listeners: Who is told of what happens.
 
     Returns:
         The exit code: 0, 1 if a request failed altogether, 130 after Ctrl-C.
     """
     names = [vendor.name for vendor in vendors]
     tracker = BreakerCooldownTracker(fail_max=3, reset_timeout=_RESET_TIMEOUT)
+    config = ExecuteConfig(
+        strategy=Strategy.FALLBACK, cooldown=tracker, logger=_quiet_logger(), listeners=listeners
+    )
     with Interruption() as interruption:
         began = time.perf_counter()
-        done = _send(vendors, tracker, interruption, calls=calls, workers=workers, out=out)
+        done = _send(vendors, config, tracker, interruption, calls=calls, workers=workers, out=out)
         seconds = time.perf_counter() - began
         out.write(f"\n{table(rows(names, done, tracker.snapshot()))}\n\n{verdict(done, seconds)}\n")
         if interruption.noted:
@@ -66,6 +73,7 @@ def run_demo(vendors: Sequence[Vendor], *, calls: int, workers: int, out: TextIO
 
 def _send(
     vendors: Sequence[Vendor],
+    config: ExecuteConfig,
     tracker: BreakerCooldownTracker,
     interruption: Interruption,
     *,
@@ -74,7 +82,6 @@ def _send(
     out: TextIO,
 ) -> Sequence[Call]:
     names = [vendor.name for vendor in vendors]
-    config = ExecuteConfig(strategy=Strategy.FALLBACK, cooldown=tracker, logger=_quiet_logger())
     display = display_for(out)
     with contextlib.ExitStack() as running:
         providers = [VendorClient(vendor.name, running.enter_context(vendor).port) for vendor in vendors]
