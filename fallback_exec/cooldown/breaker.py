@@ -175,6 +175,11 @@ class BreakerCooldownTracker(CooldownTracker):
 
     # What operators ask.
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether the cooldowns are those of several processes, in a store."""
+        return self._shared_memory is not None
+
     def breaker(self, name: str) -> CircuitBreaker:
         """Return the provider's breaker, to read, and to open, close or half-open by hand.
 

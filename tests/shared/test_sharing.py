@@ -80,6 +80,11 @@ class TestSetting:
         with pytest.raises(InvalidConfigError, match="shared"):
             BreakerCooldownTracker(shared=shared)  # type: ignore[arg-type]
 
+    def test_is_told_of_by_the_tracker(self, store: OddStore) -> None:
+        """Who shows states can say whose they are."""
+        assert BreakerCooldownTracker(shared=store).is_shared
+        assert not BreakerCooldownTracker().is_shared
+
     def test_asks_nothing_at_first(self, store: OddStore) -> None:
         """Neither is a store asked when a tracker is built, nor by views."""
         tracker, _ = pair(store)
