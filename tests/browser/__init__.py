@@ -1,0 +1,1 @@
+"""The status page in a real browser: its tests, and the pictures of it in the docs."""
