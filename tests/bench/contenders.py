@@ -16,6 +16,7 @@ from pybreaker import CircuitBreaker
 from bench.rounds import Path
 from bench.scenes import ANSWER, Scene, Vendor, VendorError, fail, no_op
 from fallback_exec import BreakerCooldownTracker, ExecuteConfig, Strategy, execute
+from fallback_exec.events import Listener
 
 Contender: TypeAlias = Callable[[Scene], Path | None]
 
@@ -130,12 +131,13 @@ def ours(
     strategy: Strategy = Strategy.FALLBACK,
     logger: logging.Logger = SILENT,
     kind: Callable[[Iterable[Vendor]], Sequence[Vendor]] = tuple,
+    listeners: Sequence[Listener] = (),
 ) -> Path:
     """Execute by this library, with its breakers; the providers stand in a tuple, or another `kind`."""
     tracker = BreakerCooldownTracker(fail_max=NEVER, reset_timeout=AN_HOUR)
     for name in scene.cooling_names:
         tracker.cool_down(name)
-    config = ExecuteConfig(strategy=strategy, cooldown=tracker, logger=logger)
+    config = ExecuteConfig(strategy=strategy, cooldown=tracker, logger=logger, listeners=listeners)
     chain = kind(Vendor(name) for name in scene.names)
     names = {"execute": execute, "chain": chain, "config": config, "fn": scene.fn()}
     return Path("execute(chain, config, fn)", names)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bench.anatomy import measure_steps
 from bench.footprint import measure_imports, measure_memory
+from bench.listening import measure_listeners
 from bench.side_by_side import (
     measure_cooling_chains,
     measure_healthy_chains,
@@ -28,6 +29,11 @@ STUDIES: Mapping[str, Study] = {
         "So many providers, all but the last cool down, over one healthy `pybreaker` call",
         "what is called",
         measure_cooling_chains,
+    ),
+    "listeners": Study(
+        "A chain of three, with listeners, over one healthy `pybreaker` call",
+        "who listens",
+        measure_listeners,
     ),
     "imports": Study("The time of an import in a fresh interpreter", "import", measure_imports),
     "memory": Study("Bytes that are kept of each provider", "who keeps them", measure_memory),
