@@ -9,11 +9,14 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 import fallback_exec
+from fallback_exec import config
 from fallback_exec.cooldown import breaker
+from fallback_exec.events import Listener
 from fallback_exec.shared import CooldownStore
 
 # Imported there for type checkers alone, and here for the hints to be resolved.
 vars(breaker)["CooldownStore"] = CooldownStore
+vars(config)["Listener"] = Listener
 
 project = "fallback_exec"
 author = "The fallback_exec maintainers"
@@ -36,8 +39,8 @@ default_role = "literal"
 napoleon_use_ivar = True
 
 nitpick_ignore = [
-    # Of the standard library, of pybreaker and of redis-py. Their inventories are on the web; the build needs
-    # no network.
+    # Of the standard library and of other packages. Their inventories are on the web; the build needs no
+    # network.
     ("py:class", "collections.abc.Callable"),
     ("py:class", "collections.abc.Hashable"),
     ("py:class", "collections.abc.Iterable"),
@@ -46,14 +49,20 @@ nitpick_ignore = [
     ("py:class", "collections.abc.Sequence"),
     ("py:class", "datetime.datetime"),
     ("py:class", "datetime.timedelta"),
+    ("py:class", "flask.app.Flask"),
     ("py:class", "logging.Logger"),
     ("py:class", "logging.LoggerAdapter"),
+    ("py:class", "matplotlib.figure.Figure"),
+    ("py:class", "os.PathLike"),
+    ("py:class", "prometheus_client.CollectorRegistry"),
     ("py:class", "pybreaker.CircuitBreaker"),
     ("py:class", "random.Random"),
     ("py:class", "redis.Redis"),
     ("py:class", "redis.RedisCluster"),
-    # Type variables, and an alias that only annotations name: Sphinx has no page for such things.
+    # Type variables, an alias and imports that only annotations name: Sphinx has no page for such things.
     ("py:class", "Logger"),
+    ("py:class", "MeterProvider"),
+    ("py:class", "TracerProvider"),
     ("py:class", "fallback_exec.execution.P"),
     ("py:class", "fallback_exec.execution.T"),
     ("py:class", "fallback_exec.providers.ClientT"),
@@ -68,12 +77,24 @@ nitpick_ignore = [
 # Made by the library or the enum machinery, never by users: how they are made says nothing.
 _NOT_BUILT_BY_USERS = {
     "Attempt",
+    "Bucket",
+    "AttemptFailed",
+    "AttemptSucceeded",
+    "CooldownEnded",
+    "CooldownStarted",
     "CooldownStatus",
+    "Event",
     "ExecuteResult",
+    "ExecutionFinished",
+    "ExecutionOutcome",
+    "Lane",
     "Outcome",
     "Provider",
+    "ProviderSkipped",
+    "Span",
     "Strategy",
     "StreamResult",
+    "Timeline",
 }
 
 

@@ -92,8 +92,12 @@ class TestImport:
         """Only what every user needs is loaded; leaves are imported by those who want them."""
         program = (
             "import sys, fallback_exec\n"
-            "leaves = ('fallback_exec.demo', 'fallback_exec.redis', 'fallback_exec.shared', 'flask',\n"
-            "          'fallback_exec.cooldown.sharing', 'fallback_exec.cooldown.store', 'http.')\n"
+            "leaves = ('fallback_exec.cooldown.sharing', 'fallback_exec.cooldown.store',\n"
+            "          'fallback_exec.demo', 'fallback_exec.events', 'fallback_exec.flask',\n"
+            "          'fallback_exec.notifying', 'fallback_exec.opentelemetry', 'fallback_exec.plot',\n"
+            "          'fallback_exec.prometheus', 'fallback_exec.recorder', 'fallback_exec.redis',\n"
+            "          'fallback_exec.shared', 'fallback_exec.timeline', 'flask', 'http.', 'matplotlib',\n"
+            "          'prometheus_client')\n"
             "print(sorted(name for name in sys.modules if name.startswith(leaves)))"
         )
         assert output_of(program) == "[]\n"
@@ -180,3 +184,14 @@ class TestDistribution:
         tops = {file.parts[0] for file in files if not file.parts[0].startswith("..")}
         assert {top for top in tops if not top.endswith(".dist-info")} == {"fallback_exec"}
         assert any(file.name == "py.typed" for file in files)
+
+    @only_installed
+    def test_holds_what_the_status_page_is_made_of(self) -> None:
+        """Templates, style and script lie beside the modules."""
+        files = importlib.metadata.files("fallback-exec") or []
+        assert {file.name for file in files if "flask" in file.parts and file.suffix != ".py"} >= {
+            "live.html",
+            "status.css",
+            "status.html",
+            "status.js",
+        }
