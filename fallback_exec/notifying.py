@@ -56,7 +56,7 @@ class Notifier:
     def tell(self, event: Event) -> None:
         """Call each listener; never raises an `Exception`."""
         error = event.error
-        links = None if error is None else [(of, of.__get__(error)) for of in (_CAUSE, _CONTEXT, _SUPPRESSES)]
+        links = [] if error is None else [(of, of.__get__(error)) for of in (_CAUSE, _CONTEXT, _SUPPRESSES)]
         for place, listener in enumerate(self._listeners):
             try:
                 listener(event)
@@ -65,7 +65,7 @@ class Notifier:
                 # Should somebody keep it: it would hold our frames. What it had before stays: it may be a
                 # provider's error, which must not grow either, nor get a foreign context.
                 BaseException.with_traceback(failure, _older(traceback_of(failure), sys._getframe()))
-                if failure is error and links is not None:
+                if failure is error:
                     for link, value in links:
                         link.__set__(failure, value)
                 elif _CONTEXT.__get__(failure) is error:
@@ -95,14 +95,15 @@ class Watch:
 
     __slots__ = ("_attempt_num", "_has_finished", "_id", "_name", "_notifier", "_started", "_was_terminus")
 
+    _was_terminus: bool
+
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
         self._id = token_hex(16)
         self._started = perf_counter()
         self._attempt_num = 0
-        # Of the attempt under way; none: None.
+        # Of the attempt under way; none: None. Whether that is the terminus's is known with it.
         self._name: str | None = None
-        self._was_terminus = False
         self._has_finished = False
 
     def skipped(self, name: str, cooldown_remaining: float) -> None:

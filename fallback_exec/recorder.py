@@ -89,7 +89,6 @@ class Recorder:
             if len(self._events) == self._events.maxlen:
                 self._since = max(self._since, self._events[0].time)
             self._events.append(event)
-            self._forget_locked()
 
     @property
     def since(self) -> dt.datetime:

@@ -172,14 +172,17 @@ class TestBounds:
         clock.tick(1.0)
         assert [event.time.second for event in recorder.events()] == [29]
 
-    def test_a_new_event_drops_those_that_are_too_old(self, clock: FrozenDateTimeFactory) -> None:
+    @pytest.mark.parametrize("seconds", [3600.0, 4000.0])
+    def test_a_new_event_drops_those_that_are_too_old(
+        self, clock: FrozenDateTimeFactory, seconds: float
+    ) -> None:
         """Nobody need ask for the events to have memory given back."""
         recorder = Recorder()
         for _ in range(2):
             recorder(at(NOW))
         old = [weakref.ref(event) for event in recorder.events()]
-        clock.tick(3600.0)
-        recorder(at(NOW + dt.timedelta(hours=1)))
+        clock.tick(seconds)
+        recorder(at(NOW + dt.timedelta(seconds=seconds)))
         assert [reference() for reference in old] == [None, None]
 
     def test_asking_drops_those_that_are_too_old(self, clock: FrozenDateTimeFactory) -> None:
@@ -205,12 +208,15 @@ class TestBounds:
             recorder(event)
         assert len(recorder.events()) == 100_000
 
-    def test_a_clock_that_was_ahead_keeps_nothing_for_longer(self, clock: FrozenDateTimeFactory) -> None:
+    @pytest.mark.parametrize("seconds", [3600.0, 4000.0])
+    def test_a_clock_that_was_ahead_keeps_nothing_for_longer(
+        self, clock: FrozenDateTimeFactory, seconds: float
+    ) -> None:
         """An event of a time to come does not hold back the old ones behind it."""
         recorder = Recorder()
         recorder(at(NOW + dt.timedelta(days=1)))
         recorder(at(NOW))
-        clock.tick(3600.0)
+        clock.tick(seconds)
         assert [event.time.day for event in recorder.events()] == [2]
 
     def test_clear_forgets_all(self) -> None:
