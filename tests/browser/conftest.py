@@ -15,7 +15,7 @@ from browser.chromium import Tab
 collect_ignore_glob = ["test_*.py"] if sys.version_info < (3, 13) else []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # nothing of it is there any more when other tests measure what lives on
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """Chromium, with a fresh profile."""
     why = chromium.missing()

@@ -116,10 +116,17 @@ class TestFailures:
                 with contextlib.suppress(AllProvidersFailedError):
                     execute(chain, config, call)
 
+        def grown(times: int) -> tuple[int, int]:
+            """Return how many objects waited for the collector, and how many blocks there are more."""
+            gc.collect()
+            before = sys.getallocatedblocks()
+            fail_often(times)
+            # What it gives back besides are the interpreter's free lists.
+            garbage = gc.collect()
+            return garbage, sys.getallocatedblocks() - before
+
         fail_often(200)
-        gc.collect()
-        before = sys.getallocatedblocks()
-        fail_often(2000)
-        # Nothing waits for the collector; what it gives back here are the interpreter's free lists.
-        assert gc.collect() == 0
-        assert sys.getallocatedblocks() - before < 200
+        # A thread of another test's, of an SDK's say, may end meanwhile: what is ours is there each time.
+        garbage, blocks = min(grown(2000) for _ in range(3))
+        assert garbage == 0
+        assert blocks < 200
