@@ -1,4 +1,4 @@
-"""The page of hazards: the tests that it names are there."""
+"""The page of hazards, whose tests are there, and the README, whose files are."""
 
 from __future__ import annotations
 
@@ -65,3 +65,15 @@ class TestHazards:
         shown = ids_in(ROOT / "tests" / f"test_{library}_hazards.py")
         assert shown
         assert shown - set(TEST_ID.findall(PAGE)) == set()
+
+
+class TestReadme:
+    """README.md."""
+
+    def test_shows_the_demo_s_run_and_the_page(self) -> None:
+        """Sphinx does not build it, and would not miss a picture."""
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme)
+        assert pictures == ["docs/images/demo.svg", "docs/images/status-light.png"]
+        links = {link for link in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in link}
+        assert [link for link in links if not (ROOT / link).is_file()] == []
