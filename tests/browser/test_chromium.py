@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from flask import Flask, Response
 
+from browser import chromium
 from browser.chromium import PHONE, Tab
 from browser.serving import Server
 
@@ -60,3 +62,12 @@ class TestTab:
         tab.open(server.url)
         rules = {violation.partition(":")[0] for violation in tab.violations()}
         assert {"color-contrast", "image-alt", "html-has-lang"} <= rules
+
+
+def test_where_there_is_no_browser_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With that, the tests are skipped."""
+    for name in ("CHROMIUM", "CHROMEDRIVER"):
+        monkeypatch.setattr(chromium, name, Path(__file__))
+    assert chromium.missing() is None
+    monkeypatch.setattr(chromium, "CHROMIUM", Path("/nowhere/chromium"))
+    assert chromium.missing() == "needs Debian's chromium and chromium-driver: no /nowhere/chromium"
